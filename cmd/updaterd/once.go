@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/clipos/updater/updater"
+)
+
+// once checks once and updates if there is something to update to. Nothing to
+// do is a success.
+func once(ctx context.Context, o options, log *slog.Logger) (err error) {
+	_, u, err := open(o, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, u.Close()) }()
+	found, err := u.Recover(ctx)
+	for _, n := range found.Notes {
+		log.Info(n)
+	}
+	if err == nil {
+		// Without a daemon nobody waits for the boot to complete: that this
+		// program was started is all there is to know.
+		err = u.ConfirmGood(found.Installed)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot check for an update: %w", err)
+	}
+	outcome, err := u.Update(ctx, "", logStages(log))
+	for _, n := range outcome.Notes {
+		log.Info(n)
+	}
+	switch {
+	case errors.Is(err, updater.ErrNoUpdate):
+		log.Info("nothing to do", "reason", err)
+		return nil
+	case err != nil:
+		return err
+	}
+	log.Info("installed, reboot to use it", "version", outcome.Version)
+	return nil
+}
+
+// open reads the configuration and takes the state folder.
+func open(o options, log *slog.Logger) (*updater.Config, *updater.Updater, error) {
+	config, err := updater.Load(o.paths)
+	if err != nil {
+		return nil, nil, err
+	}
+	u, warning, err := updater.Open(config, o.paths)
+	if err != nil {
+		return nil, nil, err
+	}
+	if warning != nil {
+		log.Warn(warning.Error())
+	}
+	return config, u, nil
+}
+
+func logStages(log *slog.Logger) func(updater.Status) {
+	var last updater.Stage
+	return func(s updater.Status) {
+		if s.Stage != last {
+			log.Info(string(s.Stage), "version", s.Version)
+			last = s.Stage
+		}
+		log.Debug("progress", "stage", string(s.Stage), "bytes", s.BytesDone, "total", s.BytesTotal)
+	}
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package daemon owns time: when to check, one job at a time, what to do at
+// start and at the end, and what to tell systemd meanwhile.
+//
+// # One loop
+//
+// Everything the daemon knows belongs to one goroutine, [Daemon.Run]. Methods
+// called from elsewhere hand it a function to run and wait; the two kinds of
+// job, a check and an update, each run in a goroutine of their own and report
+// back to it. There is at most one job. Whatever changes is published from
+// the loop, so that every observer sees the same order.
+//
+// # Transactions
+//
+// An update is a transaction: it is recorded before it begins, ends in exactly
+// one CompletedEvent, and is struck off after that. A transaction found in the
+// record at start was ended by a crash, and is completed then, as interrupted.
+//
+// # Watchdog
+//
+// systemd is fed by the loop while it is idle, and only as long as the job
+// gives signs of life while one runs: a job that hangs gets the daemon
+// restarted, which is safe at any moment.
+package daemon

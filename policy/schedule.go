@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+)
+
+// Schedule says when a machine asks its server by itself.
+type Schedule struct {
+	// Interval lies between two checks.
+	Interval time.Duration
+	// FirstCheck is the least time after the daemon's start.
+	FirstCheck time.Duration
+	// MachineID shifts both by up to a tenth, always the same way, so that a
+	// fleet switched on together does not ask together.
+	MachineID string
+}
+
+// retryBase is the wait after the first failed check; it doubles with each.
+const retryBase = 5 * time.Minute
+
+// Next returns when to check: failures is how many checks in a row have
+// failed since lastCheck, the last attempt, which is zero for never. A
+// lastCheck in the future, left by a clock that was wrong, counts as never.
+func (s Schedule) Next(now, started, lastCheck time.Time, failures int) time.Time {
+	earliest := started.Add(s.shift(s.FirstCheck))
+	if lastCheck.IsZero() || lastCheck.After(now) {
+		return earliest
+	}
+	due := lastCheck.Add(min(s.shift(s.Interval), s.retry(failures)))
+	if due.Before(earliest) {
+		return earliest
+	}
+	return due
+}
+
+// retry is the exponential wait after so many failures, without end after none.
+func (s Schedule) retry(failures int) time.Duration {
+	if failures == 0 {
+		return 1<<63 - 1
+	}
+	// Sixteen doublings are already longer than any sensible interval.
+	return s.shift(retryBase << min(failures-1, 16))
+}
+
+// shift moves d by this machine's share of a tenth, earlier or later.
+func (s Schedule) shift(d time.Duration) time.Duration {
+	sum := sha256.Sum256([]byte("schedule\x00" + s.MachineID))
+	share := float64(binary.BigEndian.Uint32(sum[:4]))/(1<<31) - 1
+	return d + time.Duration(share*float64(d)/10)
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/clipos/updater/policy"
+)
+
+// accepted is a version that may be installed here, with where it would go.
+type accepted struct {
+	version policy.Version
+	// capacityBytes is what the volume it goes to holds.
+	capacityBytes int64
+	// asked is true when the caller named the version.
+	asked bool
+}
+
+// check is step 1: it asks for the newest version, unless one is wanted, and
+// goes on only with one that may be installed here.
+func (r *run) check(ctx context.Context, want string) (accepted, error) {
+	r.progress.enter(want, StageChecking)
+	version, err := r.wanted(ctx, want)
+	if err != nil {
+		return accepted{}, err
+	}
+	if err := r.accept(version); err != nil {
+		return accepted{}, err
+	}
+	r.version = version
+	a, err := r.plan(ctx, version)
+	a.asked = want != ""
+	return a, err
+}
+
+func (r *run) wanted(ctx context.Context, want string) (policy.Version, error) {
+	if want != "" {
+		return policy.ParseVersion(want)
+	}
+	v, err := r.server.offered(ctx)
+	r.checked(err)
+	return v, err
+}
+
+// checked remembers a question to the server and whether it was answered.
+func (u *Updater) checked(err error) {
+	now := time.Now()
+	// That the server was asked is worth remembering, not worth failing for.
+	_ = u.store.Change(func(r *Record) {
+		r.LastCheck = now
+		r.FailedChecks++
+		if err == nil {
+			r.LastSuccess, r.FailedChecks = now, 0
+		}
+	})
+}
+
+// Acceptable decides, without asking the server, whether a version may be
+// installed here now, so that what is to be refused is refused at once.
+func (u *Updater) Acceptable(ctx context.Context, version string) error {
+	r := &run{Updater: u, progress: newProgress(func(Status) {})}
+	_, err := r.check(ctx, version)
+	return r.failed(ctx, err)
+}
+
+func (u *Updater) accept(v policy.Version) error {
+	return policy.Accept(v, u.config.Running, u.store.Record().highestGood())
+}
+
+// plan finds where a version would go. A version that is installed already
+// and only waits for its reboot is ErrNoUpdate, one whose boot counter has
+// run out ErrFailedBefore.
+func (r *run) plan(ctx context.Context, v policy.Version) (accepted, error) {
+	d, err := r.survey(ctx)
+	if err != nil {
+		return accepted{}, err
+	}
+	if err := r.notInstalled(d, v); err != nil {
+		return accepted{}, err
+	}
+	_, capacity, err := r.target(d, v)
+	return accepted{version: v, capacityBytes: capacity}, err
+}
+
+func (u *Updater) notInstalled(d disk, v policy.Version) error {
+	if _, ok := d.boots(v); ok {
+		// The marker may be gone; what waits for a reboot is still waiting.
+		if err := u.setMarker(true); err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %s is installed and waits for a reboot", ErrNoUpdate, v)
+	}
+	for _, e := range d.own() {
+		if e.version.Compare(v) == 0 && !e.Name.Temporary && e.exhausted() {
+			return fmt.Errorf("%s: %w", e.File, ErrFailedBefore)
+		}
+	}
+	return nil
+}
+
+// target chooses the volume that a version goes to and says what it holds.
+func (u *Updater) target(d disk, v policy.Version) (policy.Target, int64, error) {
+	t, err := policy.ChooseTarget(d.slots(), v, d.protected...)
+	if errors.Is(err, policy.ErrInUse) {
+		return policy.Target{}, 0, fmt.Errorf("%w: %w", ErrVolumeInUse, err)
+	}
+	if err != nil {
+		return policy.Target{}, 0, err
+	}
+	if t.Replaces.IsZero() {
+		return t, d.volumes.NewSizeBytes, nil
+	}
+	vol, _ := d.volume(t.Replaces)
+	return t, vol.SizeBytes, nil
+}
+
+// Check asks the server what it offers. A version that could be installed is
+// checked as far as its two signatures, so that a server cannot announce a
+// release that nobody signed.
+func (u *Updater) Check(ctx context.Context) (Check, error) {
+	r := &run{Updater: u, progress: newProgress(func(Status) {})}
+	c, err := r.checkOnly(ctx)
+	u.checked(err)
+	if err == nil {
+		available := ""
+		if c.Available {
+			available = c.Version
+		}
+		_ = u.store.Change(func(r *Record) { r.AvailableVersion = available })
+	}
+	return c, r.failed(ctx, err)
+}
+
+func (r *run) checkOnly(ctx context.Context) (Check, error) {
+	version, err := r.server.offered(ctx)
+	if err != nil {
+		return Check{}, err
+	}
+	c := Check{Version: version.String(), Running: r.config.Running.String()}
+	a, err := r.check(ctx, version.String())
+	if errors.Is(err, ErrNoUpdate) {
+		return c, nil
+	}
+	if err != nil {
+		return Check{}, err
+	}
+	a.asked = false
+	signed, err := r.fetchSignatures(ctx, a)
+	if err != nil {
+		return Check{}, err
+	}
+	c.Available = true
+	c.DownloadBytes, err = r.downloadBytes(ctx, signed)
+	return c, err
+}

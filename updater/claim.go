@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/clipos/updater/efi"
+	"github.com/clipos/updater/lvm"
+	"github.com/clipos/updater/policy"
+)
+
+// claimed is a verified release with destinations that were found free and
+// large enough. The volume to be overwritten, where there is one, is held
+// open exclusively until the update ends.
+type claimed struct {
+	*verified
+	target policy.Target
+	// device is nil when the volume has to be created.
+	device lvm.Device
+	// stale are the boot entries to be removed before the volume is written.
+	stale []string
+	// entry is the file name of the new boot entry.
+	entry string
+	// pin is the loader's default to be set, "" for none; unpin says to take
+	// away one that we set earlier.
+	pin   string
+	unpin bool
+}
+
+func (c *claimed) close() {
+	if c.device != nil {
+		// Everything written was flushed and read back; closing can only
+		// lose what the kernel has reported already.
+		_ = c.device.Close()
+	}
+}
+
+// claim is step 4: every destination is checked before any is changed.
+func (r *run) claim(ctx context.Context, v *verified) (*claimed, error) {
+	d, err := r.survey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range d.volumes.Warnings {
+		r.note("%s", w)
+	}
+	c := &claimed{verified: v}
+	if err := r.claimVolume(ctx, d, c); err != nil {
+		return nil, err
+	}
+	if err := r.claimEntry(d, c); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (r *run) claimVolume(ctx context.Context, d disk, c *claimed) error {
+	target, capacity, err := r.target(d, c.version)
+	if err != nil {
+		return err
+	}
+	c.target = target
+	name, imageBytes := volumeName(c.version), c.core.Len()
+	if imageBytes > capacity {
+		return fmt.Errorf("%s: %w: the image has %d bytes, the volume %d", name, ErrVolumeTooSmall, imageBytes, capacity)
+	}
+	if target.Replaces.IsZero() {
+		r.note("%s is created: %s", name, target.Reason)
+		return checkGroupRoom(d.volumes, imageBytes)
+	}
+	r.note("%s is overwritten: %s", volumeName(target.Replaces), target.Reason)
+	c.device, err = r.volumes.Open(ctx, volumeName(target.Replaces))
+	if err == nil && c.device.SizeBytes() < imageBytes {
+		c.close()
+		err = fmt.Errorf("%s: %w: the image has %d bytes, the volume %d", name, ErrVolumeTooSmall, imageBytes, c.device.SizeBytes())
+	}
+	return err
+}
+
+// checkGroupRoom: a sparse volume takes what is written to it, another all of
+// its size at once.
+func checkGroupRoom(s lvm.Survey, imageBytes int64) error {
+	need := s.NewSizeBytes
+	if s.Sparse {
+		need = imageBytes
+	}
+	if need > s.FreeBytes {
+		return fmt.Errorf("%w: a new volume takes %d bytes, %d are free", ErrNoSpaceVolumeGroup, need, s.FreeBytes)
+	}
+	return nil
+}
+
+func (r *run) claimEntry(d disk, c *claimed) error {
+	name := efi.Name{Product: r.config.OSName, Version: c.version.String()}
+	if n := r.config.EFIBoot.BootTries; n > 0 {
+		name.Counted, name.TriesLeft = true, n
+	}
+	c.entry = name.String()
+	remaining, freed := d.split(c)
+	need := roundUp(c.efiboot.Len(), d.entries.BlockBytes)
+	if free := d.entries.FreeBytes + freed; need > free {
+		return fmt.Errorf("%s: %w: %d bytes are needed, %d are free", c.entry, ErrNoSpaceESP, need, free)
+	}
+	return r.claimBootOrder(d, c, name, remaining)
+}
+
+// split divides the entries into those that stay and those to be removed,
+// and says how much room the latter give back. Removed are, of our own and
+// never the running system's: the one whose volume is overwritten, leftovers
+// of this version, and those whose volume is not there.
+func (d disk) split(c *claimed) (remaining []efi.Entry, freedBytes int64) {
+	stale := map[string]bool{}
+	for _, e := range d.own() {
+		_, hasVolume := d.volume(e.version)
+		overwritten := e.version.Compare(c.version) == 0 || e.version.Compare(c.target.Replaces) == 0
+		if !d.isProtected(e.version) && (overwritten || !hasVolume) {
+			stale[e.File] = true
+		}
+	}
+	for _, e := range d.entries.Entries {
+		if stale[e.File] {
+			c.stale = append(c.stale, e.File)
+			freedBytes += roundUp(e.SizeBytes, d.entries.BlockBytes)
+		} else {
+			remaining = append(remaining, e)
+		}
+	}
+	return remaining, freedBytes
+}
+
+func roundUp(n, block int64) int64 {
+	if block <= 0 {
+		return n
+	}
+	return (n + block - 1) / block * block
+}
+
+// claimBootOrder sees to it that the boot loader will start the new entry: it
+// sorts by another rule than semantic versioning, and a pre-release may come
+// before the final one. Then the loader's default is set, or the update
+// refused, as boot_order says.
+func (r *run) claimBootOrder(d disk, c *claimed, name efi.Name, remaining []efi.Entry) error {
+	added := efi.NewEntry(r.config.OSName, c.entry, c.efiboot.File, c.efiboot.Len())
+	first, foreign := r.config.firstOwn(append(remaining, added))
+	if foreign != "" {
+		r.note("the boot loader lists %q before our entries", foreign)
+	}
+	ownDefault := efi.OwnDefault(r.config.OSName, d.entries.Default)
+	if d.entries.Default != "" && !ownDefault {
+		r.note("the boot loader's default is set to %q by somebody else and left alone", d.entries.Default)
+	}
+	if first == c.entry {
+		c.unpin = ownDefault
+		return nil
+	}
+	why := fmt.Sprintf("it lists %q before %q", first, c.entry)
+	switch {
+	case r.config.EFIBoot.RefuseBootOrder:
+		return fmt.Errorf("%w: %s, and efiboot.boot_order is refuse", ErrBootOrderConflict, why)
+	case d.entries.Default != "" && !ownDefault:
+		return fmt.Errorf("%w: %s, and its default is set to %q by somebody else", ErrBootOrderConflict, why, d.entries.Default)
+	case !d.entries.DefaultWritable:
+		return fmt.Errorf("%w: %s, and its variables cannot be written", ErrBootOrderConflict, why)
+	}
+	r.note("%s: its default is set", why)
+	c.pin = efi.DefaultPattern(name)
+	return nil
+}
+
+// firstOwn returns our entry that the loader would start, and the foreign
+// entry it lists before that, if any. Without content binding our entries may
+// be any files, and count by their names.
+func (c *Config) firstOwn(entries []efi.Entry) (own, foreign string) {
+	sorted := slices.Clone(entries)
+	for i := range sorted {
+		e := &sorted[i]
+		e.Bootable = e.Bootable || e.Ours && !c.Trust.ContentBinding
+	}
+	efi.Sort(sorted)
+	for _, e := range sorted {
+		switch {
+		case !e.Bootable || e.Name.Temporary:
+		case e.Ours:
+			return e.File, foreign
+		case foreign == "":
+			foreign = e.File
+		}
+	}
+	return "", foreign
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/clipos/updater/efi"
+	"github.com/clipos/updater/policy"
+)
+
+// loadFacts reads what the running system says about itself.
+func (c *Config) loadFacts(p Paths) error {
+	file := p.At(osReleaseFile)
+	text, err := readFact(file)
+	if err != nil {
+		return err
+	}
+	fields, err := efi.ParseOSRelease(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if c.Running, err = policy.ParseRunningVersion(fields["VERSION_ID"]); err != nil {
+		return fmt.Errorf("%s: VERSION_ID: %w", file, err)
+	}
+	return c.loadMachineID(p)
+}
+
+// machineIDForm is machine-id(5): 32 hexadecimal digits and an end of line.
+var machineIDForm = regexp.MustCompile(`^[0-9a-fA-F]{32}\n?$`)
+
+func (c *Config) loadMachineID(p Paths) error {
+	file := p.At(machineIDFile)
+	text, err := readFact(file)
+	if err != nil {
+		return err
+	}
+	if !machineIDForm.Match(text) {
+		return fmt.Errorf("%s: %.40q is not one line of 32 hexadecimal digits", file, text)
+	}
+	c.MachineID = strings.TrimSuffix(string(text), "\n")
+	return nil
+}
+
+// readFact reads a small file of the system, which is trusted as the system is.
+func readFact(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return readBounded(f)
+}

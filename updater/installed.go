@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"context"
+	"slices"
+
+	"github.com/clipos/updater/policy"
+)
+
+// Installed lists the versions found on disk, newest first.
+func (u *Updater) Installed(ctx context.Context) ([]Installed, error) {
+	d, err := u.survey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return u.installed(d), nil
+}
+
+func (u *Updater) installed(d disk) []Installed {
+	var list []Installed
+	for _, v := range d.versions() {
+		list = append(list, u.describe(d, v))
+	}
+	return list
+}
+
+// versions are those with a volume or an entry, newest first, each once.
+func (d disk) versions() []policy.Version {
+	var all []policy.Version
+	for _, s := range d.slots() {
+		all = append(all, s.Version)
+	}
+	for _, e := range d.own() {
+		if !e.Name.Temporary {
+			all = append(all, e.version)
+		}
+	}
+	slices.SortFunc(all, func(a, b policy.Version) int { return b.Compare(a) })
+	return slices.CompactFunc(all, func(a, b policy.Version) bool { return a.Compare(b) == 0 })
+}
+
+func (u *Updater) describe(d disk, v policy.Version) Installed {
+	i := Installed{Version: v.String(), State: InstalledIncomplete, TriesLeft: -1, TriesDone: -1}
+	vol, hasVolume := d.volume(v)
+	if hasVolume {
+		i.Volume, i.SizeBytes = vol.Name, vol.SizeBytes
+	}
+	var entry ownEntry
+	for _, e := range d.own() {
+		if e.version.Compare(v) == 0 && !e.Name.Temporary {
+			entry = e
+		}
+	}
+	i.Entry = entry.File
+	if entry.Name.Counted {
+		i.TriesLeft, i.TriesDone = entry.Name.TriesLeft, entry.Name.TriesDone
+	}
+	_, bootable := d.boots(v)
+	switch {
+	case v.Compare(u.config.Running) == 0:
+		i.State = InstalledRunning
+	case hasVolume && entry.exhausted():
+		i.State = InstalledFailed
+	case bootable && v.Compare(u.config.Running) > 0:
+		i.State = InstalledPending
+	case bootable:
+		i.State = InstalledFallback
+	}
+	return i
+}

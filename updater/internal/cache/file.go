@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package cache
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	validatorSuffix = ".validator"
+	// maxValidatorBytes bounds what a server may call a file: an entity tag
+	// or a date.
+	maxValidatorBytes = 1 << 10
+)
+
+// File is one payload, complete or not. It is written by appending and read
+// at offsets.
+type File struct {
+	dir       *Dir
+	name      string
+	f         *os.File
+	sizeBytes int64
+	validator string
+}
+
+// File opens the payload called name, empty when there is none.
+func (d *Dir) File(name string) (*File, error) {
+	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT)
+	if err != nil {
+		return nil, err
+	}
+	c := &File{dir: d, name: name, f: f}
+	if err := c.load(); err != nil {
+		f.Close() //nolint:errcheck // nothing was written
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *File) load() error {
+	size, err := c.f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	c.sizeBytes = size
+	v, err := c.dir.open(c.name+validatorSuffix, unix.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer v.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(v, maxValidatorBytes))
+	c.validator = string(text)
+	return err
+}
+
+// Len is how many bytes are there.
+func (c *File) Len() int64 { return c.sizeBytes }
+
+// Validator is what the server called the file these bytes are from, "" when
+// it gave no name that can be relied on.
+func (c *File) Validator() string { return c.validator }
+
+// Begin prepares for bytes of the file that the server calls validator: with
+// keep they continue what is there, else they replace it.
+func (c *File) Begin(validator string, keep bool) error {
+	if !keep {
+		if err := c.Truncate(); err != nil {
+			return err
+		}
+	}
+	if keep && validator == c.validator {
+		return nil
+	}
+	v, err := c.dir.open(c.name+validatorSuffix, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	_, err = v.WriteString(validator)
+	if err = errors.Join(noSpace(err), v.Close()); err != nil {
+		return err
+	}
+	c.validator = validator
+	return nil
+}
+
+// Truncate forgets every byte.
+func (c *File) Truncate() error {
+	if err := c.f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := c.f.Seek(0, io.SeekStart)
+	c.sizeBytes = 0
+	return err
+}
+
+// Write appends.
+func (c *File) Write(p []byte) (int, error) {
+	n, err := c.f.Write(p)
+	c.sizeBytes += int64(n)
+	return n, noSpace(err)
+}
+
+// ReadAt reads from anywhere in the file.
+func (c *File) ReadAt(p []byte, offset int64) (int, error) { return c.f.ReadAt(p, offset) }
+
+// Close keeps the file for a later run.
+func (c *File) Close() error { return c.f.Close() }

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/clipos/updater/policy"
+	"github.com/clipos/updater/updater/internal/cache"
+	"github.com/clipos/updater/updater/internal/fetch"
+	"github.com/clipos/updater/updater/internal/minisig"
+)
+
+// payload is one part of a release in the cache. The file stays open from the
+// first byte fetched to the last byte installed.
+type payload struct {
+	*digest
+	kind      payloadKind
+	signature minisig.Signature
+}
+
+func (p *payload) reader() io.Reader { return io.NewSectionReader(p.File, 0, p.Len()) }
+
+// fetched is a release whose payloads are complete in the cache.
+type fetched struct {
+	version       policy.Version
+	core, efiboot *payload
+}
+
+// verified is a release whose payloads are signed for its version and belong
+// together. Only verify makes one.
+type verified struct{ *fetched }
+
+func (f *fetched) close() error {
+	var errs []error
+	for _, p := range []*payload{f.core, f.efiboot} {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func cacheName(v policy.Version, kind payloadKind) string { return fmt.Sprintf("%s-%s", v, kind) }
+
+// maxNewCoreBytes is what a core image is believed to measure before its
+// volume is found too small: a server that claims more is up to something.
+const maxNewCoreBytes = 4 << 30
+
+// downloadBytes is the size of both payloads, 0 when the server does not say.
+func (r *run) downloadBytes(ctx context.Context, s signed) (int64, error) {
+	var total int64
+	for _, kind := range kinds {
+		n, err := r.server.sizeBytes(ctx, s.version, kind)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", kind, err)
+		}
+		if n < 0 {
+			return 0, nil
+		}
+		if err := r.checkLength(s, kind, n); err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// maxBytes is the most that is read of a payload.
+func maxBytes(a accepted, kind payloadKind) int64 {
+	if kind == kindCore {
+		return a.capacityBytes
+	}
+	return maxEFIBootBytes
+}
+
+// checkLength judges a length that the server declares.
+func (r *run) checkLength(s signed, kind payloadKind, declared int64) error {
+	limit := maxBytes(s.accepted, kind)
+	switch {
+	case declared <= limit:
+		return nil
+	case kind == kindCore && declared <= max(limit, r.config.Core.SizeBytes, maxNewCoreBytes):
+		return fmt.Errorf("%s: %w: the server declares %d bytes, the volume holds %d", volumeName(s.version), ErrVolumeTooSmall, declared, limit)
+	}
+	return fmt.Errorf("%s: %w: the server declares %d bytes, at most %d are accepted", kind, ErrResponseTooLarge, declared, limit)
+}
+
+// fetch is the first half of step 3. What an earlier run left of this
+// release is used; what it left of others is removed.
+func (r *run) fetch(ctx context.Context, s signed) (*fetched, error) {
+	r.progress.enter(s.version.String(), StageFetching)
+	if err := r.cache.Keep(cacheName(s.version, kindCore), cacheName(s.version, kindEFIBoot)); err != nil {
+		return nil, err
+	}
+	total, err := r.downloadBytes(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	f := &fetched{version: s.version}
+	if f.efiboot, err = r.open(s, kindEFIBoot); err == nil {
+		f.core, err = r.open(s, kindCore)
+	}
+	if err == nil {
+		err = r.checkCacheRoom(f, total)
+	}
+	var before int64
+	for _, p := range []*payload{f.efiboot, f.core} {
+		if err == nil {
+			err = r.fetchPayload(ctx, s, p, func(done, size int64) {
+				r.progress.bytes(before+done, max(total, before+size))
+			})
+			before += p.Len()
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+func (r *run) open(s signed, kind payloadKind) (*payload, error) {
+	file, err := r.cache.File(cacheName(s.version, kind))
+	if err != nil {
+		return nil, err
+	}
+	sig := s.signatures[kind]
+	return &payload{newDigest(file, r.config.key.NewVerifier(sig)), kind, sig}, nil
+}
+
+func (r *run) checkCacheRoom(f *fetched, total int64) error {
+	free, err := r.cache.FreeBytes()
+	if err != nil {
+		return err
+	}
+	need := total - f.core.Len() - f.efiboot.Len()
+	if need > free {
+		return fmt.Errorf("%w: %d more bytes are needed, %d are free", cache.ErrNoSpace, need, free)
+	}
+	return nil
+}
+
+// fetchPayload completes one payload. One that was put together from two
+// downloads and does not verify is fetched once more in one piece: the server
+// may have changed the file without saying so.
+func (r *run) fetchPayload(ctx context.Context, s signed, p *payload, progress func(done, total int64)) error {
+	if p.Len() > 0 {
+		if err := p.catchUp(ctx, progress); err != nil {
+			return err
+		}
+		if p.verify() == nil {
+			return nil
+		}
+	}
+	for {
+		err := r.server.payload(ctx, s.version, p.kind, p, maxBytes(s.accepted, p.kind), progress)
+		var tooLarge *fetch.TooLargeError
+		if errors.As(err, &tooLarge) && tooLarge.DeclaredBytes > 0 {
+			return r.checkLength(s, p.kind, tooLarge.DeclaredBytes)
+		}
+		if errors.Is(err, fetch.ErrTooLarge) {
+			// Whatever this is, it is not the beginning of the payload.
+			err = errors.Join(err, p.Truncate())
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.kind, err)
+		}
+		if p.verify() == nil || !p.resumed {
+			return nil
+		}
+		if err := p.Begin("", false); err != nil {
+			return err
+		}
+	}
+}
+
+// verify is the second half of step 3: both signatures over the bytes that
+// are in the cache, then that the two belong together.
+func (r *run) verify(f *fetched) (*verified, error) {
+	r.progress.enter(f.version.String(), StageVerifying)
+	var err error
+	for _, p := range []*payload{f.efiboot, f.core} {
+		if err = p.verify(); err != nil {
+			err = fmt.Errorf("%s: %w", p.kind, err)
+			break
+		}
+	}
+	if err == nil {
+		err = r.config.checkContent(f)
+	}
+	if err != nil {
+		// Nothing of it is worth keeping.
+		return nil, errors.Join(err, f.core.Truncate(), f.efiboot.Truncate(), f.close())
+	}
+	return &verified{f}, nil
+}

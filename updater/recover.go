@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/clipos/updater/efi"
+)
+
+// Recovery is what a start found on the disk.
+type Recovery struct {
+	Installed []Installed
+	// Notes say what was put right. For the log.
+	Notes []string
+}
+
+// Recover puts right what an interrupted run left: boot entries of ours under
+// a temporary name, empty or cut short are removed, the marker says again
+// whether an update waits for a reboot, and a loader default that is not
+// needed any more is taken away. Volumes are left as they are: the next
+// update overwrites an unfinished one.
+func (u *Updater) Recover(ctx context.Context) (Recovery, error) {
+	d, err := u.survey(ctx)
+	if err != nil {
+		return Recovery{}, err
+	}
+	var r Recovery
+	for _, e := range d.own() {
+		if !e.isLeftover() || d.isProtected(e.version) && !e.Name.Temporary {
+			continue
+		}
+		if err := u.entries.Remove(e.File); err != nil {
+			return r, writeFailed(err)
+		}
+		r.Notes = append(r.Notes, fmt.Sprintf("%s is removed: left unfinished by an earlier run", e.File))
+	}
+	if d, err = u.survey(ctx); err != nil {
+		return r, err
+	}
+	r.Installed = u.installed(d)
+	if err := u.setMarker(pending(r.Installed) != ""); err != nil {
+		return r, err
+	}
+	if err := u.keepDefault(d); err != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("the boot loader's default %q is not needed any more and stays: %v", d.entries.Default, err))
+	}
+	return r, nil
+}
+
+// isLeftover tells that a run was interrupted while it made this entry. A file
+// that is no EFI binary at all is not of our making.
+func (e ownEntry) isLeftover() bool {
+	return e.Name.Temporary || e.SizeBytes == 0 || !e.whole && errors.Is(e.Damaged, efi.ErrCutShort)
+}
+
+// pending returns the version that boots next instead of the running one.
+func pending(list []Installed) string {
+	for _, i := range list {
+		if i.State == InstalledPending {
+			return i.Version
+		}
+	}
+	return ""
+}
+
+// ConfirmGood records that the running version came up: from now on nothing
+// lower is installed. With boot counting it does so only once the running
+// entry's counter is gone, which is how systemd-bless-boot(8) says good. The
+// caller knows when the system has booted completely.
+func (u *Updater) ConfirmGood(list []Installed) error {
+	for _, i := range list {
+		if i.State == InstalledRunning && u.config.EFIBoot.BootTries > 0 && i.TriesLeft >= 0 {
+			return nil
+		}
+	}
+	return u.store.Change(func(r *Record) {
+		if r.highestGood().Compare(u.config.Running) < 0 {
+			r.HighestGood = u.config.Running.String()
+		}
+		if r.PendingVersion == r.HighestGood {
+			r.PendingVersion = ""
+		}
+	})
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+)
+
+// Rules is policy.toml: what the daemon does by itself, and when.
+type Rules struct {
+	// Install is true for mode = "install", false for "check".
+	Install bool
+	// Interval lies between two checks; FirstCheck is the least time after
+	// the daemon's start.
+	Interval, FirstCheck time.Duration
+	// StaleAfter is how old the last successful check may be.
+	StaleAfter time.Duration
+}
+
+const (
+	rulesFile              = "policy.toml"
+	modeCheck, modeInstall = "check", "install"
+	// A server is not asked more often than this, whatever the file says.
+	minInterval = time.Minute
+)
+
+// LoadRules reads policy.toml, which need not be there. Errors wrap
+// ErrConfigInvalid.
+func LoadRules(p Paths) (Rules, error) {
+	var r Rules
+	d := struct {
+		Mode       string `toml:"mode"`
+		Interval   string `toml:"interval"`
+		FirstCheck string `toml:"first_check"`
+		StaleAfter string `toml:"stale_after"`
+	}{modeInstall, "24h", "5m", "336h"}
+	doc, err := readDocument(filepath.Join(p.Remote, rulesFile), notByOthers)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		err = doc.decode(&d)
+	}
+	if err == nil {
+		err = doc.check([]field{
+			{"mode", d.Mode, parseChoice(&r.Install, modeInstall, modeCheck)},
+			{"interval", d.Interval, parseDuration(&r.Interval, minInterval)},
+			{"first_check", d.FirstCheck, parseDuration(&r.FirstCheck, 0)},
+			{"stale_after", d.StaleAfter, parseDuration(&r.StaleAfter, minInterval)},
+		})
+	}
+	if err != nil {
+		return Rules{}, fmt.Errorf("%w: %w", ErrConfigInvalid, err)
+	}
+	return r, nil
+}
+
+func parseDuration(to *time.Duration, least time.Duration) func(string) error {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return fmt.Errorf("%.40q is not a duration like 24h or 90m", s)
+		}
+		if d < least {
+			return fmt.Errorf("%s is shorter than %s", d, least)
+		}
+		*to = d
+		return nil
+	}
+}

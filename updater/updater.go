@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package updater carries out an update of an A/B system: it asks the server,
+// fetches, verifies, writes the spare volume and swaps the boot entry.
+//
+// # Who takes part
+//
+// A release engineer signs two payloads with minisign: core, the read-only
+// root file system with its dm-verity tree, and efiboot, the EFI binary that
+// boots it. A static web server offers them. This machine has a key, in its
+// own verified image, and a certificate authority of its own. The server is
+// not trusted: it may send anything, and chooses only when a release is seen.
+//
+// # Names on disk
+//
+// The core image of version V is the volume core_V, its boot entry the file
+// <os_name>-V.efi, or <os_name>-V+<tries left>[-<tries done>].efi, in the EFI
+// system partition. A boot entry is what makes a system bootable: the rule
+// that everything here serves is that an entry exists only if its volume is
+// whole, and that the running system's own two are never touched.
+//
+// # The order
+//
+//  1. check: the offered version is newer than the running one, not lower
+//     than any that was good here, and there is a volume it could go to;
+//  2. fetchSignatures: both signatures are by our key and for this version,
+//     before a byte of a payload is asked for;
+//  3. fetch and verify: both payloads are in the cache, signed, and belong
+//     together; nothing outside the cache has been touched;
+//  4. claim: every destination is there, free, large enough, and ours alone;
+//  5. clear: the boot entries of the system to be overwritten are removed;
+//  6. install: the volume is renamed or created, written, flushed and read
+//     back; the EFI binary is written under a temporary name and read back;
+//  7. swap: the temporary name becomes the entry's, in one rename;
+//  8. finish: the pending version is recorded and the marker dropped.
+//
+// Each step takes what the step before returns, and nothing else can make
+// such a value: [Updater.Update] in another order does not compile. After an
+// interruption, power cuts included, the disk itself tells where things
+// stand: the running system boots, and the next run completes the update.
+package updater
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/clipos/updater/efi"
+	"github.com/clipos/updater/lvm"
+	"github.com/clipos/updater/updater/internal/cache"
+	"github.com/clipos/updater/updater/internal/fetch"
+)
+
+// Volumes is where core images are: *lvm.Group or *lvm.Directory.
+type Volumes interface {
+	Survey(context.Context) (lvm.Survey, error)
+	Open(ctx context.Context, name string) (lvm.Device, error)
+	Create(ctx context.Context, name string) error
+	Rename(ctx context.Context, from, to string) error
+}
+
+// BootEntries is the folder of boot entries: *efi.Partition.
+type BootEntries interface {
+	Survey() (efi.Survey, error)
+	Remove(file string) error
+	Stage(ctx context.Context, file string, image io.Reader) (io.ReadCloser, error)
+	Publish(file string) error
+	SetDefault(value string) error
+}
+
+// Updater updates one system. One call of Update, Fetch or Check runs at a
+// time; that is the caller's care.
+type Updater struct {
+	config  *Config
+	paths   Paths
+	volumes Volumes
+	entries BootEntries
+	server  *server
+	cache   *cache.Dir
+	store   *Store
+	lock    *os.File
+}
+
+// Open takes the state folder for this process and returns an updater for the
+// system that config describes. Another process at work there is ErrBusy.
+// The warning, if any, is for the log.
+func Open(config *Config, paths Paths) (u *Updater, warning error, err error) {
+	limits := fetch.DefaultLimits()
+	u = &Updater{
+		config:  config,
+		paths:   paths,
+		entries: newPartition(config, paths),
+		volumes: newVolumes(config, paths),
+		server:  newServer(config, fetch.NewTransport(config.roots, limits), limits),
+	}
+	warning, err = u.openState()
+	if err != nil {
+		return nil, nil, err
+	}
+	return u, warning, nil
+}
+
+func (u *Updater) openState() (warning error, err error) {
+	if err := prepareState(u.paths.State); err != nil {
+		return nil, err
+	}
+	if u.lock, err = lock(u.paths.State); err != nil {
+		return nil, err
+	}
+	if u.store, warning, err = openStore(u.paths.State); err == nil {
+		u.cache, err = cache.Open(u.paths.State)
+	}
+	if err != nil {
+		return nil, errors.Join(err, u.lock.Close())
+	}
+	return warning, nil
+}
+
+// Close gives the state folder back.
+func (u *Updater) Close() error {
+	return errors.Join(u.cache.Close(), u.lock.Close())
+}
+
+// Record returns what the updater remembers.
+func (u *Updater) Record() Record { return u.store.Record() }
+
+// Change makes it remember something else, durably.
+func (u *Updater) Change(change func(*Record)) error { return u.store.Change(change) }
+
+func newVolumes(c *Config, p Paths) Volumes {
+	if c.Core.Directory {
+		return lvm.NewDirectory(p.At(c.Core.Destination), c.Core.SizeBytes)
+	}
+	return lvm.NewGroup(c.Core.Destination, c.Core.SizeBytes, p.Root)
+}
+
+func newPartition(c *Config, p Paths) *efi.Partition {
+	return efi.New(p.At(c.EFIBoot.Destination), c.OSName, efi.Options{
+		RealESP:      p.IsReal(),
+		VariablesDir: p.At(variablesDir),
+	})
+}
+
+func newServer(c *Config, rt http.RoundTripper, limits fetch.Limits) *server {
+	header := http.Header{}
+	// Spelt as the server's logs have always had them; HTTP does not mind.
+	header.Set("clipos-machineid", c.MachineID)
+	header.Set("clipos-version", c.Running.String())
+	return &server{client: fetch.New(rt, header, limits), remote: c.Remote, osName: c.OSName}
+}
+
+// Outcome is a finished update.
+type Outcome struct {
+	// Version is installed and boots next.
+	Version string
+	// Notes say which volume was chosen and why, and what an administrator
+	// should know although nothing failed. For the log.
+	Notes []string
+}
+
+// Error is an error of Update or Check.
+type Error struct {
+	// Version is what was to be installed, empty while that was not known.
+	Version string
+	Err     error
+}
+
+func (e *Error) Error() string {
+	if e.Version == "" {
+		return fmt.Sprintf("cannot check for an update: %v", e.Err)
+	}
+	return fmt.Sprintf("cannot update to %s: %v", e.Version, e.Err)
+}
+
+// Unwrap returns the error without its preamble.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Update installs version, or the newest release when version is empty, and
+// calls report, from one goroutine at a time, whenever it has come further.
+// ErrNoUpdate means that there is nothing to do. Cancelling ctx ends it with
+// ErrCancelled, at any time but in the final swap, which finishes.
+func (u *Updater) Update(ctx context.Context, version string, report func(Status)) (Outcome, error) {
+	r := &run{Updater: u, progress: newProgress(report)}
+	err := r.update(ctx, version)
+	return Outcome{r.version.String(), r.notes}, r.failed(ctx, err)
+}
+
+func (r *run) update(ctx context.Context, version string) error {
+	verified, err := r.fetchVerified(ctx, version)
+	if err != nil {
+		return err
+	}
+	defer verified.close() //nolint:errcheck // only read from here on
+	claimed, err := r.claim(ctx, verified)
+	if err != nil {
+		return err
+	}
+	defer claimed.close()
+	cleared, err := r.clear(ctx, claimed)
+	if err != nil {
+		return err
+	}
+	installed, err := r.install(ctx, cleared)
+	if err != nil {
+		return err
+	}
+	swapped, err := r.swap(ctx, installed)
+	if err != nil {
+		return err
+	}
+	r.finish(swapped)
+	return nil
+}
+
+func (r *run) fetchVerified(ctx context.Context, version string) (*verified, error) {
+	accepted, err := r.check(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := r.fetchSignatures(ctx, accepted)
+	if err != nil {
+		return nil, err
+	}
+	fetched, err := r.fetch(ctx, signed)
+	if err != nil {
+		return nil, err
+	}
+	return r.verify(fetched)
+}
+
+// failed puts the preamble before an error and names a cancellation.
+func (r *run) failed(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = ErrCancelled
+	}
+	return &Error{r.version.String(), err}
+}
