@@ -75,7 +75,7 @@ func (c *Config) checkSignature(text []byte, version string) (minisig.Signature,
 	}
 	// Compared as text: versions that differ in build metadata compare as equal.
 	if s.Comment() != version {
-		return minisig.Signature{}, fmt.Errorf("%w: signed for %.80q, offered as %q", ErrVersionMismatch, s.Comment(), version)
+		return minisig.Signature{}, fmt.Errorf("%w: the signature says %.80q, the release is %q", ErrVersionMismatch, s.Comment(), version)
 	}
 	return s, nil
 }

@@ -88,13 +88,13 @@ type Updater struct {
 // system that config describes. Another process at work there is ErrBusy.
 // The warning, if any, is for the log.
 func Open(config *Config, paths Paths) (u *Updater, warning error, err error) {
-	limits := fetch.DefaultLimits()
+	return open(config, paths, newVolumes(config, paths), newPartition(config, paths), fetch.DefaultLimits())
+}
+
+func open(config *Config, paths Paths, volumes Volumes, entries BootEntries, limits fetch.Limits) (u *Updater, warning error, err error) {
 	u = &Updater{
-		config:  config,
-		paths:   paths,
-		entries: newPartition(config, paths),
-		volumes: newVolumes(config, paths),
-		server:  newServer(config, fetch.NewTransport(config.roots, limits), limits),
+		config: config, paths: paths, volumes: volumes, entries: entries,
+		server: newServer(config, fetch.NewTransport(config.roots, limits), limits),
 	}
 	warning, err = u.openState()
 	if err != nil {

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/clipos/updater/updater"
@@ -19,18 +18,7 @@ func once(ctx context.Context, o options, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, u.Close()) }()
-	found, err := u.Recover(ctx)
-	for _, n := range found.Notes {
-		log.Info(n)
-	}
-	if err == nil {
-		// Without a daemon nobody waits for the boot to complete: that this
-		// program was started is all there is to know.
-		err = u.ConfirmGood(found.Installed)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot check for an update: %w", err)
-	}
+	recoverAndConfirm(ctx, u, log)
 	outcome, err := u.Update(ctx, "", logStages(log))
 	for _, n := range outcome.Notes {
 		log.Info(n)
@@ -44,6 +32,24 @@ func once(ctx context.Context, o options, log *slog.Logger) (err error) {
 	}
 	log.Info("installed, reboot to use it", "version", outcome.Version)
 	return nil
+}
+
+// recoverAndConfirm puts right what an interrupted run left. A disk on which
+// that is not possible is one that cannot be updated either, which the update
+// finds out and says.
+func recoverAndConfirm(ctx context.Context, u *updater.Updater, log *slog.Logger) {
+	found, err := u.Recover(ctx)
+	for _, n := range found.Notes {
+		log.Info(n)
+	}
+	if err == nil {
+		// Without a daemon nobody waits for the boot to complete: that this
+		// program was started is all there is to know.
+		err = u.ConfirmGood(found.Installed)
+	}
+	if err != nil {
+		log.Warn("cannot put the system in order first", "error", err)
+	}
 }
 
 // open reads the configuration and takes the state folder.

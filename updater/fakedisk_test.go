@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/clipos/updater/efi"
+	"github.com/clipos/updater/lvm"
+)
+
+var errPowerCut = errors.New("power cut")
+
+// fakeDisk is a disk with a cache that forgets: what was done since the last
+// flush may survive a power cut or not, each piece for itself. The power is
+// cut before effect number dies.
+type fakeDisk struct {
+	durable, cached diskState
+	// unflushed are the effects that only the cache has, in their order.
+	unflushed []effect
+	effects   int
+	dies      int
+	dead      bool
+	log       []string
+}
+
+type diskState struct {
+	volumes map[string][]byte
+	files   map[string][]byte
+}
+
+// effect changes a state; both the cached and, at the latest with the next
+// flush of what it belongs to, the durable one.
+type effect struct {
+	name  string
+	where string // "esp", or a volume that is flushed by itself
+	apply func(diskState)
+}
+
+func (s diskState) clone() diskState {
+	c := diskState{map[string][]byte{}, map[string][]byte{}}
+	for n, v := range s.volumes {
+		c.volumes[n] = slices.Clone(v)
+	}
+	maps.Copy(c.files, s.files)
+	return c
+}
+
+func newFakeDisk(state diskState) *fakeDisk {
+	return &fakeDisk{durable: state.clone(), cached: state.clone(), dies: -1}
+}
+
+// step counts an effect and tells whether there is still power for it.
+func (d *fakeDisk) step(name string) error {
+	if d.dead || d.effects == d.dies {
+		d.dead = true
+		return fmt.Errorf("%w before %s", errPowerCut, name)
+	}
+	d.effects++
+	d.log = append(d.log, name)
+	return nil
+}
+
+func (d *fakeDisk) do(where, name string, apply func(diskState)) error {
+	if err := d.step(name); err != nil {
+		return err
+	}
+	apply(d.cached)
+	d.unflushed = append(d.unflushed, effect{name, where, apply})
+	return nil
+}
+
+// flush makes durable what was done at a place. Metadata of the group is
+// everybody's: a change of it is flushed by the tool that makes it.
+func (d *fakeDisk) flush(where string) error {
+	if err := d.step("flush " + where); err != nil {
+		return err
+	}
+	var kept []effect
+	for _, e := range d.unflushed {
+		if e.where == where {
+			e.apply(d.durable)
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	d.unflushed = kept
+	return nil
+}
+
+// reboot brings the power back. Of what was not flushed, survives decides
+// what is on the disk.
+func (d *fakeDisk) reboot(survives func(i int) bool) *fakeDisk {
+	state := d.durable.clone()
+	for i, e := range d.unflushed {
+		if survives(i) {
+			e.apply(state)
+		}
+	}
+	return newFakeDisk(state)
+}
+
+// Ways in which a cache may forget.
+func survivals(seed uint64) map[string]func(int) bool {
+	r := rand.New(rand.NewPCG(seed, 1))
+	return map[string]func(int) bool{
+		"nothing survives":    func(int) bool { return false },
+		"everything survives": func(int) bool { return true },
+		"some survives":       func(int) bool { return r.IntN(2) == 0 },
+		"the last survives":   func(i int) bool { return i > 0 },
+	}
+}
+
+// fakeVolumes implements Volumes.
+type fakeVolumes struct{ *fakeDisk }
+
+const fakeVolumeBytes = 1 << 20
+
+func (v fakeVolumes) Survey(context.Context) (lvm.Survey, error) {
+	if v.dead {
+		return lvm.Survey{}, errPowerCut
+	}
+	s := lvm.Survey{FreeBytes: fakeVolumeBytes, NewSizeBytes: fakeVolumeBytes}
+	for _, name := range slices.Sorted(maps.Keys(v.cached.volumes)) {
+		s.Volumes = append(s.Volumes, lvm.Volume{Name: name, SizeBytes: int64(len(v.cached.volumes[name]))})
+	}
+	return s, nil
+}
+
+func (v fakeVolumes) Create(_ context.Context, name string) error {
+	err := v.do("group", "create "+name, func(s diskState) { s.volumes[name] = bytes.Repeat([]byte("?"), fakeVolumeBytes) })
+	if err != nil {
+		return err
+	}
+	return v.flush("group")
+}
+
+func (v fakeVolumes) Rename(_ context.Context, from, to string) error {
+	if err := v.do("group", "rename "+from, func(s diskState) { s.volumes[to] = s.volumes[from]; delete(s.volumes, from) }); err != nil {
+		return err
+	}
+	return v.flush("group")
+}
+
+// Open returns a device that finds its volume by identity, as a descriptor
+// does: it survives a rename.
+func (v fakeVolumes) Open(_ context.Context, name string) (lvm.Device, error) {
+	if v.dead {
+		return nil, errPowerCut
+	}
+	if v.cached.volumes[name] == nil {
+		return nil, lvm.ErrNotFound
+	}
+	return &fakeDevice{v.fakeDisk, name}, nil
+}
+
+type fakeDevice struct {
+	disk *fakeDisk
+	name string
+}
+
+// current follows renames: a disk holds a volume under one name only.
+func (d *fakeDevice) current(s diskState) []byte {
+	if v, ok := s.volumes[d.name]; ok {
+		return v
+	}
+	for _, l := range d.disk.log {
+		if l == "rename "+d.name {
+			return s.volumes["core_5.0.0-alpha.3"]
+		}
+	}
+	return nil
+}
+
+func (d *fakeDevice) SizeBytes() int64 { return fakeVolumeBytes }
+
+// WriteAt tears: every 64 KiB is an effect of its own.
+func (d *fakeDevice) WriteAt(p []byte, off int64) (int, error) {
+	done := 0
+	for chunk := range slices.Chunk(p, 64<<10) {
+		at, data := off+int64(done), slices.Clone(chunk)
+		err := d.disk.do("volume", fmt.Sprintf("write %d bytes at %d", len(data), at), func(s diskState) { copy(d.current(s)[at:], data) })
+		if err != nil {
+			return done, err
+		}
+		done += len(chunk)
+	}
+	return done, nil
+}
+
+func (d *fakeDevice) Flush() error { return d.disk.flush("volume") }
+
+func (d *fakeDevice) Discard(off int64) error {
+	return d.disk.do("volume", "discard", func(s diskState) { clear(d.current(s)[off:]) })
+}
+
+func (d *fakeDevice) ReadBackAt(p []byte, off int64) (int, error) {
+	if d.disk.dead {
+		return 0, errPowerCut
+	}
+	return copy(p, d.current(d.disk.cached)[off:]), nil
+}
+
+func (d *fakeDevice) Close() error { return nil }
+
+// fakeEntries implements BootEntries.
+type fakeEntries struct{ *fakeDisk }
+
+func (e fakeEntries) Survey() (efi.Survey, error) {
+	if e.dead {
+		return efi.Survey{}, errPowerCut
+	}
+	s := efi.Survey{FreeBytes: 1 << 30, BlockBytes: 512}
+	for _, file := range slices.Sorted(maps.Keys(e.cached.files)) {
+		data := e.cached.files[file]
+		s.Entries = append(s.Entries, efi.NewEntry("clipos", file, bytes.NewReader(data), int64(len(data))))
+	}
+	return s, nil
+}
+
+func (e fakeEntries) Remove(file string) error {
+	if err := e.do("esp", "remove "+file, func(s diskState) { delete(s.files, file) }); err != nil {
+		return err
+	}
+	return e.flush("esp")
+}
+
+func (e fakeEntries) Stage(_ context.Context, file string, image io.Reader) (io.ReadCloser, error) {
+	data, err := io.ReadAll(image)
+	if err != nil {
+		return nil, err
+	}
+	name := file + ".new"
+	for _, step := range []struct {
+		name string
+		data []byte
+	}{{"create ", nil}, {"write half of ", data[:len(data)/2]}, {"write ", data}} {
+		if err := e.do("esp", step.name+name, func(s diskState) { s.files[name] = step.data }); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.flush("esp"); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(e.cached.files[name])), nil
+}
+
+func (e fakeEntries) Publish(file string) error {
+	err := e.do("esp", "publish "+file, func(s diskState) {
+		if data, ok := s.files[file+".new"]; ok {
+			s.files[file] = data
+			delete(s.files, file+".new")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return e.flush("esp")
+}
+
+func (e fakeEntries) SetDefault(string) error { return e.step("set default") }
+
+// bootable returns the versions that have an entry under a final name.
+func (s diskState) bootable() []string {
+	var list []string
+	for file := range s.files {
+		if n, ok := efi.ParseName("clipos", file); ok && !n.Temporary {
+			list = append(list, n.Version)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (s diskState) String() string {
+	return "entries " + strings.Join(slices.Sorted(maps.Keys(s.files)), " ") + ", volumes " + strings.Join(slices.Sorted(maps.Keys(s.volumes)), " ")
+}
