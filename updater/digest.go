@@ -73,7 +73,7 @@ func (d *digest) Begin(validator string, keep bool) error {
 	if !keep {
 		d.verifier.Reset()
 	}
-	d.resumed = keep && d.Len() > 0
+	d.resumed = keep && (d.resumed || d.Len() > 0)
 	return d.File.Begin(validator, keep)
 }
 
@@ -93,6 +93,7 @@ func (d *digest) Write(p []byte) (int, error) {
 func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) error {
 	d.settle()
 	d.verifier.Reset()
+	d.resumed = true
 	r := io.NewSectionReader(d.File, 0, d.Len())
 	buf := make([]byte, digestChunkBytes)
 	for {

@@ -155,26 +155,30 @@ func (r *run) fetchPayload(ctx context.Context, s signed, p *payload, progress f
 			return nil
 		}
 	}
-	for {
-		err := r.server.payload(ctx, s.version, p.kind, p, maxBytes(s.accepted, p.kind), progress)
-		var tooLarge *fetch.TooLargeError
-		if errors.As(err, &tooLarge) && tooLarge.DeclaredBytes > 0 {
-			return r.checkLength(s, p.kind, tooLarge.DeclaredBytes)
-		}
-		if errors.Is(err, fetch.ErrTooLarge) {
-			// Whatever this is, it is not the beginning of the payload.
-			err = errors.Join(err, p.Truncate())
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.kind, err)
-		}
-		if p.verify() == nil || !p.resumed {
-			return nil
-		}
-		if err := p.Begin("", false); err != nil {
-			return err
-		}
+	if err := r.download(ctx, s, p, progress); err != nil || !p.resumed || p.verify() == nil {
+		return err
 	}
+	// Once, however often the line breaks: a server must not keep us at it.
+	if err := p.Begin("", false); err != nil {
+		return err
+	}
+	return r.download(ctx, s, p, progress)
+}
+
+func (r *run) download(ctx context.Context, s signed, p *payload, progress func(done, total int64)) error {
+	err := r.server.payload(ctx, s.version, p.kind, p, maxBytes(s.accepted, p.kind), progress)
+	var tooLarge *fetch.TooLargeError
+	if errors.As(err, &tooLarge) && tooLarge.DeclaredBytes > 0 {
+		return r.checkLength(s, p.kind, tooLarge.DeclaredBytes)
+	}
+	if errors.Is(err, fetch.ErrTooLarge) {
+		// Whatever this is, it is not the beginning of the payload.
+		err = errors.Join(err, p.Truncate())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.kind, err)
+	}
+	return nil
 }
 
 // verify is the second half of step 3: both signatures over the bytes that
