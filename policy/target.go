@@ -5,6 +5,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrInUse: every volume that could be overwritten is in use.
@@ -57,10 +58,5 @@ func ChooseTarget(slots []Slot, release Version, protected ...Version) (Target, 
 }
 
 func isOneOf(v Version, list []Version) bool {
-	for _, o := range list {
-		if v.Compare(o) == 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(o Version) bool { return v.Compare(o) == 0 })
 }

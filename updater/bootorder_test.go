@@ -44,7 +44,7 @@ func TestFinalOverBeta(t *testing.T) {
 	}{
 		"default is set":      {func(*system) {}, nil, final},
 		"our older default":   {func(s *system) { s.setDefault(efi.DefaultPattern(efi.Name{Product: "clipos", Version: "4.0.0"})) }, nil, final},
-		"refuse":              {func(s *system) { s.configure("", `boot_order = "refuse"`, "") }, ErrBootOrderConflict, ""},
+		"refuse":              {func(s *system) { s.configure(`boot_order = "refuse"`, "") }, ErrBootOrderConflict, ""},
 		"no variables":        {func(s *system) { os.RemoveAll(s.paths.At("/sys/firmware")) }, ErrBootOrderConflict, ""},
 		"somebody's default":  {func(s *system) { s.setDefault("clipos-5.0.0-beta.3.efi") }, ErrBootOrderConflict, "clipos-5.0.0-beta.3.efi"},
 		"somebody's, foreign": {func(s *system) { s.setDefault("debian.efi") }, ErrBootOrderConflict, "debian.efi"},
@@ -100,7 +100,7 @@ func TestDefaultIsTakenAway(t *testing.T) {
 // Without content binding any file may be an entry, ordered by its name.
 func TestAnyPayloads(t *testing.T) {
 	s := newSystem(t, "5.0.0-alpha.1")
-	s.configure("", "", "content_binding = false")
+	s.configure("", "content_binding = false")
 	s.write("/mnt/efiboot/EFI/Linux/clipos-5.0.0-alpha.1.efi", "any file")
 	swapFiles(dist3+"core", dist3+"efiboot")(s)
 	swapFiles(dist3+"core.sig", dist3+"efiboot.sig")(s)

@@ -87,7 +87,7 @@ func (r *run) plan(ctx context.Context, v policy.Version) (accepted, error) {
 }
 
 func (u *Updater) notInstalled(d disk, v policy.Version) error {
-	if _, ok := d.boots(v); ok {
+	if d.boots(v) {
 		// The marker may be gone; what waits for a reboot is still waiting.
 		if err := u.setMarker(true); err != nil {
 			return err

@@ -51,6 +51,6 @@ func readFact(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	return readBounded(f)
 }

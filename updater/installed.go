@@ -57,7 +57,7 @@ func (u *Updater) describe(d disk, v policy.Version) Installed {
 	if entry.Name.Counted {
 		i.TriesLeft, i.TriesDone = entry.Name.TriesLeft, entry.Name.TriesDone
 	}
-	_, bootable := d.boots(v)
+	bootable := d.boots(v)
 	switch {
 	case v.Compare(u.config.Running) == 0:
 		i.State = InstalledRunning

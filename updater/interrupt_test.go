@@ -38,7 +38,7 @@ func halfThenNothing(size int, once *atomic.Bool) func(http.Handler) http.Handle
 	return func(files http.Handler) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "-core") && once.CompareAndSwap(false, true) {
-				files.ServeHTTP(&stuck{w, size / 2, r.Context()}, r)
+				files.ServeHTTP(&stuck{w, size / 2, r.Context().Done()}, r)
 				return
 			}
 			files.ServeHTTP(w, r)
@@ -49,7 +49,7 @@ func halfThenNothing(size int, once *atomic.Bool) func(http.Handler) http.Handle
 type stuck struct {
 	http.ResponseWriter
 	left int
-	gone context.Context
+	gone <-chan struct{}
 }
 
 func (s *stuck) Write(p []byte) (int, error) {
@@ -57,7 +57,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 	s.left -= n
 	if s.left == 0 {
 		http.NewResponseController(s.ResponseWriter).Flush()
-		<-s.gone.Done()
+		<-s.gone
 		panic(http.ErrAbortHandler)
 	}
 	return n, err

@@ -25,9 +25,9 @@ func TestPowerCut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t, "5.0.0-alpha.1")
 			before := s.fakeState(append(others, "5.0.0-alpha.1")...)
-			states, cuts := 0, 0
-			for dies := 0; ; dies++ {
-				survived := false
+			states, cuts, survived := 0, 0, false
+			for ; !survived; cuts++ {
+				dies := cuts
 				for how, survives := range survivals(uint64(dies)) {
 					disk := newFakeDisk(before)
 					disk.dies = dies
@@ -38,10 +38,6 @@ func TestPowerCut(t *testing.T) {
 					}
 					states++
 					s.afterPowerCut(fmt.Sprintf("cut before effect %d of %q, %s", dies, disk.log, how), before, disk.reboot(survives))
-				}
-				if survived {
-					cuts = dies
-					break
 				}
 			}
 			t.Logf("%d states at %d cuts", states, cuts)

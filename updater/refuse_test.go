@@ -276,7 +276,7 @@ func TestStaleFifthLine(t *testing.T) {
 
 func TestLegacyAllowed(t *testing.T) {
 	s := newSystem(t, "5.0.0-alpha.1")
-	s.configure("", "", "prehashed_only = false")
+	s.configure("", "prehashed_only = false")
 	build(release.Options{Legacy: true})(s)
 	if err := s.update(); err != nil {
 		t.Fatal(err)

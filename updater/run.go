@@ -5,6 +5,7 @@ package updater
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/clipos/updater/efi"
@@ -111,18 +112,15 @@ func (d disk) own() []ownEntry {
 	return own
 }
 
-// boots returns the entry that boots a version: whole, under its final name,
-// with a volume and with tries left.
-func (d disk) boots(v policy.Version) (ownEntry, bool) {
+// boots tells whether a version can be started: it has a volume and an entry
+// that is whole, under its final name and with tries left.
+func (d disk) boots(v policy.Version) bool {
 	if _, ok := d.volume(v); !ok {
-		return ownEntry{}, false
+		return false
 	}
-	for _, e := range d.own() {
-		if e.version.Compare(v) == 0 && !e.Name.Temporary && e.whole && !e.exhausted() {
-			return e, true
-		}
-	}
-	return ownEntry{}, false
+	return slices.ContainsFunc(d.own(), func(e ownEntry) bool {
+		return e.version.Compare(v) == 0 && !e.Name.Temporary && e.whole && !e.exhausted()
+	})
 }
 
 // exhausted tells that the boot loader has given an entry up.
@@ -130,10 +128,5 @@ func (e ownEntry) exhausted() bool { return e.Name.Counted && e.Name.TriesLeft =
 
 // isProtected tells whether a version runs.
 func (d disk) isProtected(v policy.Version) bool {
-	for _, p := range d.protected {
-		if p.Compare(v) == 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.protected, func(p policy.Version) bool { return p.Compare(v) == 0 })
 }

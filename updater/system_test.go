@@ -77,7 +77,7 @@ func newSystem(t *testing.T, running string) *system {
 	})
 	s.write("/etc/os-release", "ID=clipos\nVERSION_ID=\""+running+"+instrumented\"\n")
 	s.write("/etc/machine-id", machineID+"\n")
-	s.configure("", "", "")
+	s.configure("", "")
 	s.write("/usr/lib/updater/pubkey", keys.Public())
 	s.write("/etc/updater/remote.toml", fmt.Sprintf("update_url = %q\ndist_url = %q\n", s.server.URL+"/update/v1", s.server.URL+"/dist/"))
 	s.write("/etc/updater/rootca.pem", string(s.server.AuthorityPEM))
@@ -93,19 +93,19 @@ func newSystem(t *testing.T, running string) *system {
 }
 
 // configure writes config.toml with more lines in its tables.
-func (s *system) configure(core, efiboot, trust string) {
+func (s *system) configure(efiboot, trust string) {
 	s.write("/usr/lib/updater/config.toml", fmt.Sprintf(`os_name = "clipos"
 [core]
 backend = "directory"
 destination = "/volumes"
 size = "2M"
-%s
+
 [efiboot]
 destination = "/mnt/efiboot/EFI/Linux"
 %s
 [trust]
 %s
-`, core, efiboot, trust))
+`, efiboot, trust))
 }
 
 func (s *system) write(path, content string) {

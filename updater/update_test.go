@@ -5,6 +5,7 @@ package updater
 import (
 	"errors"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -79,7 +80,7 @@ func TestRequests(t *testing.T) {
 		if id, v := r.Header.Get("clipos-machineid"), r.Header.Get("clipos-version"); id != machineID || v != "5.0.0-alpha.1" {
 			t.Errorf("%s %s sent machine id %q and version %q", r.Method, r.Path, id, v)
 		}
-		if r.Method == "GET" {
+		if r.Method == http.MethodGet {
 			order = append(order, r.Path)
 		}
 	}
@@ -181,7 +182,7 @@ func TestFailedBefore(t *testing.T) {
 func TestBootCounter(t *testing.T) {
 	s := newSystem(t, "5.0.0-alpha.1")
 	s.has("5.0.0-alpha.0")
-	s.configure("", "boot_tries = 3", "")
+	s.configure("boot_tries = 3", "")
 	if err := s.update(); err != nil {
 		t.Fatal(err)
 	}

@@ -84,9 +84,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // of the error, and what to do about it.
 func explain(stderr io.Writer, err error) {
 	name := dbusapi.ErrorName(err)
-	fmt.Fprintf(stderr, "error: %s (%s)\n", oneLine(err.Error()), name) //nolint:errcheck // nowhere to report to
+	fmt.Fprintf(stderr, "error: %s (%s)\n", oneLine(err.Error()), name)
 	for _, hint := range dbusapi.Hint(name) {
-		fmt.Fprintf(stderr, "hint: %s\n", hint) //nolint:errcheck // nowhere to report to
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
 	}
 }
 
@@ -110,13 +110,13 @@ func parse(args []string, stdout, stderr io.Writer) (o options, status int, ok b
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage) //nolint:errcheck // nowhere to report to
+		fmt.Fprint(stdout, usage)
 		return o, exitOK, false
 	case err != nil:
-		fmt.Fprintf(stderr, "error: %v\nhint: updaterd --help lists the options\n", err) //nolint:errcheck // nowhere to report to
+		fmt.Fprintf(stderr, "error: %v\nhint: updaterd --help lists the options\n", err)
 		return o, exitUsage, false
 	case *showVersion:
-		fmt.Fprintln(stdout, "updaterd", daemonVersion()) //nolint:errcheck // nowhere to report to
+		fmt.Fprintln(stdout, "updaterd", daemonVersion())
 		return o, exitOK, false
 	}
 	o.paths = updater.NewPaths(*root, *config, *remote, *state)

@@ -68,7 +68,7 @@ func (d *Dir) FreeBytes() (int64, error) {
 	if err := unix.Fstatfs(int(d.folder.Fd()), &st); err != nil {
 		return 0, &os.PathError{Op: "statfs", Path: d.folder.Name(), Err: err}
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	return int64(st.Bavail) * st.Bsize, nil //nolint:gosec // no file system has 2^63 blocks
 }
 
 // Keep removes every file that does not belong to one of the named payloads.
@@ -98,11 +98,11 @@ func (d *Dir) Keep(names ...string) error {
 // open opens a name below the folder and nothing else: no link is followed
 // (openat2(2), RESOLVE_NO_SYMLINKS), and what is found must be a regular file
 // with one name that belongs to us.
-func (d *Dir) open(name string, flags int) (*os.File, error) {
+func (d *Dir) open(name string, flags uint64) (*os.File, error) {
 	path := filepath.Join(d.folder.Name(), name)
 	fd, err := unix.Openat2(int(d.folder.Fd()), name, &unix.OpenHow{
 		// O_NONBLOCK: opening a FIFO must not wait for its other end.
-		Flags:   uint64(flags) | unix.O_CLOEXEC | unix.O_NONBLOCK,
+		Flags:   flags | unix.O_CLOEXEC | unix.O_NONBLOCK,
 		Mode:    createMode(flags),
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
 	})
@@ -123,7 +123,7 @@ func (d *Dir) open(name string, flags int) (*os.File, error) {
 }
 
 // createMode is 0600 for a file to be created; openat2 refuses a mode otherwise.
-func createMode(flags int) uint64 {
+func createMode(flags uint64) uint64 {
 	if flags&unix.O_CREAT != 0 {
 		return 0o600
 	}

@@ -54,7 +54,7 @@ func (c *File) load() error {
 	if err != nil {
 		return err
 	}
-	defer v.Close() //nolint:errcheck // only read
+	defer v.Close()
 	text, err := io.ReadAll(io.LimitReader(v, maxValidatorBytes))
 	c.validator = string(text)
 	return err
