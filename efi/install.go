@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package efi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// copyBytes is what Stage writes between two looks at its context.
+const copyBytes = 128 << 10
+
+// Remove removes an entry, or a temporary file, of ours and returns when that
+// is durable. One that is missing is no error, and the folder is flushed all
+// the same: a run that was killed may have removed it without.
+func (p *Partition) Remove(file string) error {
+	if _, err := checkName(p.product, file); err != nil {
+		return err
+	}
+	d, _, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := p.unlink(d, file); err != nil {
+		return err
+	}
+	return p.flush(d)
+}
+
+// unlink removes a regular file of exactly that name, if there is one.
+func (p *Partition) unlink(d folder, file string) error {
+	found, err := d.findRegular(file)
+	if err != nil || !found {
+		return err
+	}
+	return p.change("unlink", file, func() error {
+		return pathError("unlink", file, unix.Unlinkat(d.fd(), file, 0))
+	})
+}
+
+// Stage writes an image under the temporary name of the entry file, flushes it,
+// and returns a reader of what the disk holds, which the caller verifies before
+// it calls Publish. A temporary file that an earlier run left is replaced.
+// ErrNoSpace when the partition is full. After an error there is no temporary
+// file.
+func (p *Partition) Stage(ctx context.Context, file string, image io.Reader) (io.ReadCloser, error) {
+	temporary, err := p.temporaryName(file)
+	if err != nil {
+		return nil, err
+	}
+	d, _, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	if err := p.unlink(d, temporary); err != nil {
+		return nil, err
+	}
+	f, err := p.create(d, temporary)
+	if err != nil {
+		return nil, noSpace(temporary, err)
+	}
+	if err := p.write(ctx, f, image); err != nil {
+		err = errors.Join(noSpace(temporary, err), f.Close())
+		return nil, errors.Join(err, p.unlink(d, temporary))
+	}
+	return f, nil
+}
+
+// create makes a file that is not there yet. It stays open until it is
+// verified: what is read back is then what was written, not a successor.
+func (p *Partition) create(d folder, file string) (*os.File, error) {
+	var f *os.File
+	err := p.change("create", file, func() (err error) {
+		f, err = d.openFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+		return err
+	})
+	return f, err
+}
+
+// write fills, flushes and rewinds a new file, and drops it from the page cache.
+func (p *Partition) write(ctx context.Context, f *os.File, image io.Reader) error {
+	if err := p.fill(ctx, f, image); err != nil {
+		return err
+	}
+	if err := p.change("flush", f.Name(), f.Sync); err != nil {
+		return err
+	}
+	// Clean pages can be dropped, and after fsync(2) all are; the next read
+	// comes from the disk. Not O_DIRECT: readers would have to align.
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+		return err
+	}
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}
+
+func (p *Partition) fill(ctx context.Context, f *os.File, image io.Reader) error {
+	buffer := make([]byte, copyBytes)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := image.Read(buffer)
+		if n > 0 {
+			write := func() error { _, err := f.Write(buffer[:n]); return err }
+			if err := p.change("write", f.Name(), write); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("image: %w", err)
+		}
+	}
+}
+
+// Publish gives a staged file its final name and returns when that is durable.
+// It never replaces a file: fs.ErrExist when one of that name is there, in
+// whatever letters; fs.ErrNotExist when nothing is staged.
+func (p *Partition) Publish(file string) error {
+	temporary, err := p.temporaryName(file)
+	if err != nil {
+		return err
+	}
+	d, _, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.checkRename(temporary, file); err != nil {
+		return err
+	}
+	err = p.change("rename", temporary, func() error { return d.renameNew(temporary, file) })
+	if err != nil {
+		return noSpace(file, err)
+	}
+	return p.flush(d)
+}
+
+func (d folder) checkRename(from, to string) error {
+	found, err := d.findRegular(from)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return pathError("rename", from, fs.ErrNotExist)
+	}
+	found, err = d.find(to)
+	if err == nil && found {
+		err = pathError("rename", to, fs.ErrExist)
+	}
+	return err
+}
+
+// temporaryName returns the name under which the entry file is written.
+func (p *Partition) temporaryName(file string) (string, error) {
+	n, err := checkName(p.product, file)
+	if err == nil && n.Temporary {
+		err = fmt.Errorf("file %s: a temporary name: %w", file, errForeign)
+	}
+	return file + temporarySuffix, err
+}
+
+// noSpace says what it means that the disk is full, which a folder of FAT can
+// also be by itself.
+func noSpace(file string, err error) error {
+	if errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("file %s: %w", file, ErrNoSpace)
+	}
+	return err
+}
