@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package fetch_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/clipos/updater/updater/internal/fetch"
+)
+
+func isContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func TestTLSTrust(t *testing.T) {
+	good, other := newAuthority(t, "good"), newAuthority(t, "other")
+	const here = "127.0.0.1"
+	later, past := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
+	config := func(oldest, newest uint16, certificates ...tls.Certificate) *tls.Config {
+		return &tls.Config{Certificates: certificates, MinVersion: oldest, MaxVersion: newest}
+	}
+	trusted := good.issue(t, here, later)
+	clientNeeded := config(0, 0, trusted)
+	clientNeeded.ClientAuth = tls.RequireAnyClientCert
+	tests := []struct {
+		name    string
+		config  *tls.Config
+		roots   *x509.CertPool
+		wantErr error
+	}{
+		{"TLS 1.3", config(tls.VersionTLS13, 0, trusted), good.pool(), nil},
+		{"TLS 1.2", config(0, tls.VersionTLS12, trusted), good.pool(), nil},
+		{"TLS 1.1", config(tls.VersionTLS10, tls.VersionTLS11, trusted), good.pool(), fetch.ErrTLS},
+		{"other authority", config(0, 0, other.issue(t, here, later)), good.pool(), fetch.ErrTLS},
+		{"expired", config(0, 0, good.issue(t, here, past)), good.pool(), fetch.ErrTLS},
+		{"wrong host", config(0, 0, good.issue(t, "127.0.0.2", later)), good.pool(), fetch.ErrTLS},
+		{"wants our certificate", clientNeeded, good.pool(), fetch.ErrTLS},
+		{"empty pool", config(0, 0, trusted), x509.NewCertPool(), fetch.ErrTLS},
+		{"no pool", config(0, 0, trusted), nil, fetch.ErrTLS},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := serveTLS(t, test.config, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+			dials := new(atomic.Int32)
+			client := fetch.New(counting(fetch.NewTransport(test.roots, quick()), dials), identity, quick())
+			dst := &file{t: t}
+			s.leavesNothing(t, func() {
+				if err := client.File(t.Context(), s.URL, dst, 100, nil); !errors.Is(err, test.wantErr) {
+					t.Errorf("error %v, want %v", err, test.wantErr)
+				}
+			})
+			if test.wantErr != nil && len(s.asked())+len(dst.data) != 0 {
+				t.Errorf("%d requests reached the server", len(s.asked()))
+			}
+			if n := dials.Load(); n != 1 {
+				t.Errorf("%d connections, want 1", n)
+			}
+		})
+	}
+}
+
+func counting(transport *http.Transport, dials *atomic.Int32) *http.Transport {
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials.Add(1)
+		return dial(ctx, network, address)
+	}
+	return transport
+}
+
+// TestNoSystemRoots points Go's search for the system's certificates at the
+// server's own authority, which must still not be trusted.
+func TestNoSystemRoots(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.authority.certificate.Raw})
+	if err := os.WriteFile(file, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", file)
+	client := fetch.New(fetch.NewTransport(nil, quick()), nil, quick())
+	if _, err := client.Document(t.Context(), s.URL, 10); !errors.Is(err, fetch.ErrTLS) {
+		t.Errorf("error %v, want %v", err, fetch.ErrTLS)
+	}
+}
+
+func TestNotTLS(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	client := fetch.New(fetch.NewTransport(x509.NewCertPool(), quick()), identity, quick())
+	_, err := client.Document(t.Context(), strings.Replace(s.URL, "http:", "https:", 1), 10)
+	if !errors.Is(err, fetch.ErrTLS) {
+		t.Errorf("error %v, want %v", err, fetch.ErrTLS)
+	}
+}
+
+func TestOnlyHTTPS(t *testing.T) {
+	asked := false
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer s.Close()
+	client := fetch.New(fetch.NewTransport(x509.NewCertPool(), quick()), identity, quick())
+	for _, url := range []string{s.URL, "file:///etc/passwd", "", "https://\x7f", "//host/x"} {
+		if _, err := client.Document(t.Context(), url, 10); err == nil {
+			t.Errorf("address %q accepted", url)
+		}
+	}
+	if asked {
+		t.Error("asked without TLS")
+	}
+}
+
+// TestRedirects leads to a server that must not learn who asked.
+func TestRedirects(t *testing.T) {
+	visited := new(atomic.Int32)
+	visit := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visited.Add(1) })
+	plain, otherTLS := httptest.NewServer(visit), serve(t, visit)
+	defer plain.Close()
+	for name, target := range map[string]string{"to http": plain.URL, "to another host": otherTLS.URL, "to itself": "/elsewhere"} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) })
+			pool := s.authority.pool()
+			pool.AddCert(otherTLS.authority.certificate)
+			client := fetch.New(fetch.NewTransport(pool, quick()), identity, quick())
+			_, err := client.Document(t.Context(), s.URL, 1000)
+			if status, ok := errors.AsType[*fetch.StatusError](err); !ok || status.Code != http.StatusFound {
+				t.Errorf("error %v", err)
+			}
+			if len(s.asked()) != 1 {
+				t.Errorf("%d requests, want 1", len(s.asked()))
+			}
+		})
+	}
+	if n := visited.Load(); n != 0 {
+		t.Errorf("%d requests followed a redirect", n)
+	}
+}
+
+func TestProxyIgnored(t *testing.T) {
+	proxied := new(atomic.Int32)
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { proxied.Add(1) }))
+	defer proxy.Close()
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy", "all_proxy"} {
+		t.Setenv(name, proxy.URL)
+	}
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "direct") })
+	// net/http never sends 127.0.0.1 to a proxy of the environment, so the name
+	// asked for is another one, and the dialler finds the server all the same.
+	transport := fetch.NewTransport(s.authority.pool(), quick())
+	transport.TLSClientConfig.ServerName = "127.0.0.1"
+	dialled := new(atomic.Value)
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialled.Store(address)
+		return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+	}
+	got, err := fetch.New(transport, nil, quick()).Document(t.Context(), "https://updates.example/version", 10)
+	if err != nil || string(got) != "direct" || proxied.Load() != 0 {
+		t.Errorf("document %q, %v, %d requests to the proxy", got, err, proxied.Load())
+	}
+	if dialled.Load() != "updates.example:443" {
+		t.Errorf("dialled %v", dialled.Load())
+	}
+}
+
+func TestNetworkUnavailable(t *testing.T) {
+	tests := []struct {
+		name string
+		dial func() (net.Conn, error)
+	}{
+		{"refused", func() (net.Conn, error) { return net.Dial("tcp", closedPort(t)) }},
+		{"no such host", func() (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}}
+		}},
+		{"closed in the handshake", func() (net.Conn, error) { return net.Dial("tcp", closingPort(t)) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dials := new(atomic.Int32)
+			transport := fetch.NewTransport(nil, quick())
+			transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return test.dial() }
+			client := fetch.New(counting(transport, dials), nil, quick())
+			_, err := client.Document(t.Context(), "https://updates.example/version", 10)
+			if !errors.Is(err, fetch.ErrNetwork) || isContext(err) {
+				t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
+			}
+			if n := dials.Load(); n != 5 {
+				t.Errorf("%d attempts, want 5", n)
+			}
+		})
+	}
+}
+
+// closedPort is an address of this machine where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// closingPort is an address where a connection is closed after its first byte.
+func closingPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1))
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestHandshakeNeverEnds has a server that takes connections and says nothing.
+func TestHandshakeNeverEnds(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	limits := quick()
+	limits.ConnectTimeout = 20 * time.Millisecond
+	client := fetch.New(fetch.NewTransport(nil, limits), nil, limits)
+	_, err = client.Document(t.Context(), "https://"+l.Addr().String(), 10)
+	if !errors.Is(err, fetch.ErrNetwork) || isContext(err) {
+		t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
+	}
+}
+
+// TestReset breaks a connection by force in the middle of a body.
+func TestReset(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		raw(w, func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"+strings.Repeat("x", 1000))
+			time.Sleep(20 * time.Millisecond)
+			_ = c.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
+			_ = c.(*tls.Conn).NetConn().Close()
+		})
+	})
+	dst := &file{t: t}
+	err := s.client(quick()).File(t.Context(), s.URL, dst, 2000, nil)
+	if !errors.Is(err, fetch.ErrNetwork) {
+		t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
+	}
+	if n := len(s.asked()); n != 5 {
+		t.Errorf("%d requests, want 5", n)
+	}
+}
