@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// action is something a caller needs a right for.
+type action string
+
+const (
+	actionCheck  action = "check"
+	actionUpdate action = "update"
+	actionCancel action = "cancel"
+)
+
+// caller is who sent a message, as the bus vouches for it.
+type caller struct {
+	uid uint32
+	// name is the unique name of the caller's connection. The process id is
+	// left out on purpose: it may be another process by the time it is used.
+	name string
+}
+
+// authoriser decides whether a caller may do something. Every error is a
+// refusal.
+type authoriser interface {
+	authorise(ctx context.Context, c caller, a action) error
+}
+
+// rootOnly lets root do everything and nobody else anything.
+type rootOnly struct{}
+
+func (rootOnly) authorise(_ context.Context, c caller, a action) error {
+	if c.uid == 0 {
+		return nil
+	}
+	return standardError("AccessDenied", "user %d may not do this (%s)", c.uid, a)
+}
+
+// identifyLimit bounds how long the bus may take to say who a caller is.
+const identifyLimit = 5 * time.Second
+
+// identify asks the bus who sent a message.
+func identify(ctx context.Context, bus *connection, sender string) (caller, error) {
+	ctx, cancel := context.WithTimeout(ctx, identifyLimit)
+	defer cancel()
+	c := caller{name: sender}
+	if err := bus.callBus(ctx, "GetConnectionUnixUser", &c.uid, sender); err != nil {
+		// The caller may be gone by now, and nobody else is to be taken for it.
+		return caller{}, standardError("AccessDenied", "caller unknown: %v", err)
+	}
+	return c, nil
+}
+
+// sender is the unique name the bus put on m; "" only where there is no bus.
+func sender(m dbus.Message) string {
+	name, _ := m.Headers[dbus.FieldSender].Value().(string)
+	return name
+}
+
+// job remembers who began the last transaction: its owner may always cancel it.
+type job struct {
+	mu          sync.Mutex
+	transaction string
+	owner       uint32
+}
+
+// begun tells that uid was given transaction; only the first to whom a
+// transaction was given owns it, others joined.
+func (j *job) begun(transaction string, uid uint32) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if transaction != j.transaction {
+		j.transaction, j.owner = transaction, uid
+	}
+}
+
+func (j *job) ownedBy(uid uint32, transaction string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return transaction != "" && transaction == j.transaction && uid == j.owner
+}
+
+// noOptions refuses all options: there are none yet, and one that is ignored
+// would be taken for granted.
+func noOptions(options dict) error {
+	for name := range options {
+		return standardError("InvalidArgs", "unknown option %q", fmt.Sprintf("%.64s", name))
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// handshakeLimit bounds the authentication and Hello, which the library does
+// without any limit of its own.
+const handshakeLimit = 10 * time.Second
+
+// connection is one connection to the bus.
+type connection struct {
+	*dbus.Conn
+	socket net.Conn
+}
+
+// dial reaches the bus but says nothing yet, so that everything can be exported
+// before the first message can arrive.
+func dial(ctx context.Context, address string, signals dbus.SignalHandler) (*connection, error) {
+	path, err := socketPath(address)
+	if err != nil {
+		return nil, err
+	}
+	var dialer net.Dialer
+	socket, err := dialer.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoBus, err)
+	}
+	conn, err := dbus.NewConn(newBoundedConn(socket), dbus.WithSignalHandler(signals))
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return &connection{Conn: conn, socket: socket}, nil
+}
+
+// handshake authenticates as the user that runs this program and gets a unique
+// name.
+func (c *connection) handshake(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
+	defer stop()
+	uid := strconv.Itoa(os.Geteuid())
+	if err := c.Auth([]dbus.Auth{dbus.AuthExternal(uid)}); err != nil {
+		return fmt.Errorf("%w: authentication: %w", ErrNoBus, err)
+	}
+	if err := c.Hello(); err != nil {
+		return fmt.Errorf("%w: hello: %w", ErrNoBus, err)
+	}
+	return nil
+}
+
+// callBus calls a method of the bus itself and stores the one result.
+func (c *connection) callBus(ctx context.Context, member string, result any, args ...any) error {
+	return c.BusObject().CallWithContext(ctx, busInterface+"."+member, 0, args...).Store(result)
+}
+
+// close ends the connection. The socket goes first: closing the library's side
+// waits for a write that is under way.
+func (c *connection) close() {
+	_ = c.socket.Close() // nothing is left to be said on it
+	_ = c.Conn.Close()
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+const (
+	// callSlots and readSlots are how many methods and how many property or
+	// introspection calls run at once. They are apart so that calls that wait
+	// for the network never keep anybody from reading.
+	callSlots = 16
+	readSlots = 64
+
+	// callLimit and callGrace add up to less than the 20 seconds within which
+	// every call is answered; a caller's library gives up after 25 (libdbus).
+	callLimit = 18 * time.Second
+	callGrace = 1 * time.Second
+)
+
+// gate is what every method call passes: it bounds how many run at once and for
+// how long, and keeps a panic in one from ending the process.
+type gate struct {
+	slots chan struct{}
+	limit time.Duration
+	log   *slog.Logger
+}
+
+func newGate(slots int, log *slog.Logger) *gate {
+	return &gate{slots: make(chan struct{}, slots), limit: callLimit, log: log}
+}
+
+// answer is what a handler came to.
+type answer[T any] struct {
+	result T
+	err    error
+}
+
+// serve answers the call m, whose arguments are to have exactly the given
+// signature: the library would convert, a number to text for example. The
+// handler's context ends after the gate's limit; the answer is given soon after
+// even if the handler does not heed that.
+func serve[T any](ctx context.Context, g *gate, m dbus.Message, signature string, handler func(context.Context) (T, error)) (T, *dbus.Error) {
+	var none T
+	given, _ := m.Headers[dbus.FieldSignature].Value().(dbus.Signature)
+	if given.String() != signature {
+		return none, standardError("InvalidArgs", "the arguments are %q, not %q", signature, given.String())
+	}
+	select {
+	case g.slots <- struct{}{}:
+	default:
+		return none, standardError("LimitsExceeded", "too many calls at once")
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.limit)
+	defer cancel()
+	answers := make(chan answer[T], 1)
+	go func() {
+		a := attempt(ctx, g, m, handler)
+		<-g.slots // taken for as long as the handler runs, answered or not
+		answers <- a
+	}()
+	late := time.NewTimer(g.limit + callGrace)
+	defer late.Stop()
+	select {
+	case a := <-answers:
+		if errors.Is(a.err, context.DeadlineExceeded) {
+			a.err = fmt.Errorf("no answer within %v: %w", g.limit, a.err)
+		}
+		return a.result, toBus(a.err)
+	case <-late.C:
+		return none, toBus(fmt.Errorf("no answer within %v: %w", g.limit, context.DeadlineExceeded))
+	}
+}
+
+// attempt runs the handler; its panic becomes an error.
+func attempt[T any](ctx context.Context, g *gate, m dbus.Message, handler func(context.Context) (T, error)) (a answer[T]) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("method call panicked", "sender", sender(m),
+				"member", m.Headers[dbus.FieldMember].Value(), "panic", p, "stack", string(debug.Stack()))
+			a = answer[T]{err: errors.New("internal error, see the journal of the service")}
+		}
+	}()
+	result, err := handler(ctx)
+	return answer[T]{result, err}
+}

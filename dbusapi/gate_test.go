@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/clipos/updater/updater"
+	"github.com/godbus/dbus/v5"
+)
+
+func plainGate(slots int) *gate { return newGate(slots, slog.New(slog.DiscardHandler)) }
+
+// A handler that heeds its context is answered with what it says, one that does
+// not is answered all the same, both in time; the slot of the second stays
+// taken.
+func TestGateAnswersInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := plainGate(1)
+		_, err := serve(t.Context(), g, dbus.Message{}, "", func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			return "", updater.ErrNetworkUnavailable
+		})
+		if err == nil || err.Name != errorPrefix+"NetworkUnavailable" {
+			t.Errorf("heeding: %v", err)
+		}
+		_, err = serve(t.Context(), g, dbus.Message{}, "", func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		})
+		if err == nil || err.Name != errorPrefix+"TooSlow" || !strings.HasPrefix(err.Error(), "no answer within") {
+			t.Errorf("its context's error: %v", err)
+		}
+		end := make(chan struct{})
+		_, err = serve(t.Context(), g, dbus.Message{}, "", func(context.Context) (string, error) { <-end; return "late", nil })
+		if err == nil || err.Name != errorPrefix+"TooSlow" {
+			t.Errorf("not heeding: %v", err)
+		}
+		nop := func(context.Context) (string, error) { return "done", nil }
+		if _, err := serve(t.Context(), g, dbus.Message{}, "", nop); err == nil || err.Name != standardErrorPrefix+"LimitsExceeded" {
+			t.Errorf("with the slot taken: %v", err)
+		}
+		close(end)
+		synctest.Wait()
+		if result, err := serve(t.Context(), g, dbus.Message{}, "", nop); err != nil || result != "done" {
+			t.Errorf("with the slot free: %q %v", result, err)
+		}
+	})
+}
+
+func TestGateTurnsAPanicIntoAnError(t *testing.T) {
+	var log bytes.Buffer
+	g := newGate(1, slog.New(slog.NewTextHandler(&log, nil)))
+	for range 3 { // more than there are slots
+		result, err := serve(t.Context(), g, dbus.Message{}, "", func(context.Context) (string, error) { panic("secret") })
+		if err == nil || err.Name != errorPrefix+"Internal" || strings.Contains(err.Error(), "secret") || result != "" {
+			t.Fatalf("%q %v", result, err)
+		}
+	}
+	if !strings.Contains(log.String(), "secret") || !strings.Contains(log.String(), "gate_test.go") {
+		t.Errorf("the log says %s", log.String())
+	}
+}
+
+func TestGateComparesSignatures(t *testing.T) {
+	g := plainGate(1)
+	_, err := serve(t.Context(), g, dbus.Message{Headers: map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldSignature: dbus.MakeVariant(dbus.SignatureOf(int32(1))),
+	}}, "s", func(context.Context) (string, error) { return "", errors.New("was asked") })
+	if err == nil || err.Name != standardErrorPrefix+"InvalidArgs" {
+		t.Errorf("%v", err)
+	}
+}

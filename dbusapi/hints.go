@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+// hints are next steps for people, by short error name. A name that is not here
+// says all there is to do about it, or nothing can be done.
+var hints = map[string][]string{
+	"Busy": {
+		"wait until it has ended (updaterctl monitor), or cancel it (updaterctl cancel)",
+	},
+	"NoTransaction":  {"see what the service is doing with: updaterctl status"},
+	"NotCancelable":  {"it takes a few seconds; the running system is not touched"},
+	"Interrupted":    {"nothing is lost: start the update again"},
+	"UnknownVersion": {"see what the server offers with: updaterctl check"},
+	"InvalidVersion": {"a version looks like 5.0.0 or 5.0.0-beta.3, without build metadata"},
+	"Downgrade": {
+		"a newer version was good on this machine: an offer of an older one is refused",
+		"if the server is right, ask for a release with a higher version",
+	},
+	"FailedBefore": {"ask for a release with a higher version"},
+
+	"NetworkUnavailable": {
+		"check the network, and the URLs in /etc/updater/remote.toml",
+	},
+	"TLSFailed": {
+		"check the clock, the host names in /etc/updater/remote.toml and the certificate in /etc/updater/rootca.pem",
+	},
+	"ServerError":      {"check the URLs in /etc/updater/remote.toml, or ask the operator of the update server"},
+	"ResponseTooLarge": {"ask the operator of the update server: what it sent is larger than any release"},
+	"TooSlow":          {"try again later: a download goes on where it stopped"},
+
+	"SignatureInvalid": {
+		"nothing was installed; ask the operator of the update server",
+		"a release signed in the old (not prehashed) way is accepted with prehashed_only = false in [trust] of /usr/lib/updater/config.toml",
+	},
+	"VersionMismatch": {"nothing was installed; ask the operator of the update server"},
+	"ContentMismatch": {
+		"nothing was installed; ask the operator of the update server",
+		"payloads that carry no proof of belonging together are accepted with content_binding = false in [trust] of /usr/lib/updater/config.toml",
+	},
+
+	"VolumeGroupNotFound": {"check destination in [core] of /usr/lib/updater/config.toml against: vgs"},
+	"VolumeInUse":         {"unmount or close the volume, then start the update again"},
+	"VolumeTooSmall":      {"enlarge the volume (lvextend), or remove it and let the update create a new one"},
+	"NoSpaceVolumeGroup":  {"free space in the volume group: see vgs and lvs"},
+	"NoSpaceESP":          {"free space in the EFI system partition"},
+	"NoSpaceCache":        {"free space under /var/lib/updater"},
+	"ESPNotMounted":       {"mount the EFI system partition, then start the update again"},
+	"BootOrderConflict": {
+		"another boot entry sorts before the new one: remove it, or set boot_order = \"set-default\" in [efiboot] of /usr/lib/updater/config.toml",
+	},
+	"WriteFailed":      {"the disk may be failing: see the journal (journalctl -u updaterd)"},
+	"ReadBackMismatch": {"the disk may be failing: see the journal (journalctl -u updaterd)"},
+
+	"ConfigInvalid": {"correct the file, then restart the service: systemctl restart updaterd"},
+	"Internal":      {"this is a fault of the updater: see the journal (journalctl -u updaterd)"},
+
+	// Standard names, from the bus or from the service.
+	"AccessDenied":   {"run it as root"},
+	"LimitsExceeded": {"wait a few seconds, then try again"},
+	"ServiceUnknown": {"start the service: systemctl start updaterd"},
+	"NameHasNoOwner": {"start the service: systemctl start updaterd"},
+	"NoReply":        {"see what the service is doing with: systemctl status updaterd"},
+	"NoServer":       {"is the message bus running? see: systemctl status dbus"},
+}
+
+// Hint is what can be done about the error with this short name, a line each.
+func Hint(name string) []string {
+	return hints[name]
+}

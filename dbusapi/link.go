@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/godbus/dbus/v5"
+)
+
+var errNameLost = errors.New("the bus took the name " + BusName + " away")
+
+// link is the service on one connection.
+type link struct {
+	service *Service
+	bus     *connection
+	// known is the state of the properties that clients on this connection
+	// were told.
+	known snapshot
+	// lost is closed when the name is.
+	lost <-chan struct{}
+}
+
+// open puts the service on the bus: dial, export, authenticate, own the name.
+func (s *Service) open(ctx context.Context) (*link, error) {
+	names := newNameWatch()
+	bus, err := dial(ctx, s.options.Address, names)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{service: s, bus: bus, known: s.outbox.renew(), lost: names.lost}
+	if err := errors.Join(l.export(ctx)...); err != nil {
+		bus.close()
+		return nil, err
+	}
+	if err := bus.handshake(ctx); err != nil {
+		bus.close()
+		return nil, err
+	}
+	if err := l.own(ctx); err != nil {
+		bus.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// own requests the name and wants it at once: in a queue behind another daemon
+// this one would take over without notice.
+func (l *link) own(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	defer cancel()
+	var reply dbus.RequestNameReply
+	if err := l.bus.callBus(ctx, "RequestName", &reply, BusName, dbus.NameFlagDoNotQueue); err != nil {
+		return fmt.Errorf("bus name %s: %w", BusName, err)
+	}
+	if reply != dbus.RequestNameReplyPrimaryOwner {
+		return ErrNameTaken
+	}
+	return nil
+}
+
+// tell puts e on the bus.
+func (l *link) tell(e emission) error {
+	if e.event != nil {
+		name, args := signal(e.event)
+		return l.bus.Emit(Path, Interface+"."+name, args...)
+	}
+	changed := e.properties.changes(l.known)
+	if len(changed) == 0 {
+		return nil
+	}
+	err := l.bus.Emit(Path, propertiesInterface+".PropertiesChanged", Interface, changed, []string{})
+	if err == nil {
+		l.known = e.properties
+	}
+	return err
+}
+
+// nameWatch takes the signals of a connection and heeds one: that the name was
+// lost. Everything else is dropped at once: anybody may send this process any
+// number of signals, and the library's own handlers would keep them.
+type nameWatch struct {
+	once sync.Once
+	lost chan struct{}
+}
+
+func newNameWatch() *nameWatch {
+	return &nameWatch{lost: make(chan struct{})}
+}
+
+// DeliverSignal implements [dbus.SignalHandler].
+func (w *nameWatch) DeliverSignal(iface, member string, s *dbus.Signal) {
+	if s.Sender != busInterface || iface != busInterface || member != "NameLost" {
+		return
+	}
+	if len(s.Body) == 1 && s.Body[0] == BusName {
+		w.once.Do(func() { close(w.lost) })
+	}
+}

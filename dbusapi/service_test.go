@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clipos/updater/dbusapi/dbustest"
+	"github.com/clipos/updater/updater"
+	"github.com/godbus/dbus/v5"
+)
+
+func TestSecondInstanceIsRefused(t *testing.T) {
+	bus := dbustest.Start(t)
+	start(t, bus, &fakeController{})
+	err := newService(t, bus, &fakeController{}).Run(t.Context(), func() { t.Error("ready") })
+	if !errors.Is(err, ErrNameTaken) {
+		t.Fatalf("%v", err)
+	}
+	if _, err := newClient(t, bus).Overview(t.Context()); err != nil {
+		t.Fatalf("the first one: %v", err)
+	}
+}
+
+func TestNoBusAtTheStartIsAnError(t *testing.T) {
+	s := New(Options{Address: "unix:path=" + filepath.Join(t.TempDir(), "none"), Log: slog.New(slog.DiscardHandler)}, &fakeController{})
+	if err := s.Run(t.Context(), func() { t.Error("ready") }); !errors.Is(err, ErrNoBus) {
+		t.Fatalf("%v", err)
+	}
+}
+
+// A bus that accepts and says nothing holds nobody up for ever.
+func TestSilentBusDoesNotOutliveTheContext(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "bus")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if _, err := listener.Accept(); err == nil {
+			cancel()
+		}
+	}()
+	s := New(Options{Address: "unix:path=" + socket, Log: slog.New(slog.DiscardHandler)}, &fakeController{})
+	if err := s.Run(ctx, func() { t.Error("ready") }); err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
+// The bus goes away in the middle of a job: the job goes on, and what happened
+// meanwhile is told when the bus is back.
+func TestBusRestart(t *testing.T) {
+	bus := dbustest.Start(t)
+	s := start(t, bus, &fakeController{})
+	s.Publish(updater.Overview{State: updater.StateUpdating, Transaction: "t1"})
+	bus.Stop()
+	s.Publish(updater.Overview{State: updater.StateRebootRequired, PendingVersion: "5.0.0"})
+	s.Emit(updater.ProgressEvent{Transaction: "t1"})
+	s.Emit(updater.CompletedEvent{Transaction: "t1", Version: "5.0.0"})
+
+	bus.Restart(t)
+	client := newClient(t, bus)
+	events, err := client.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var completed *updater.CompletedEvent
+	var seen Overview
+	for completed == nil || seen.State == "" {
+		switch e := (<-events).(type) {
+		case updater.CompletedEvent:
+			completed = &e
+		case updater.ProgressEvent:
+			t.Error("progress of a job that has ended")
+		case Changed:
+			seen = e.Overview
+		}
+	}
+	if *completed != (updater.CompletedEvent{Transaction: "t1", Version: "5.0.0"}) {
+		t.Errorf("%+v", *completed)
+	}
+	if seen.State != updater.StateRebootRequired || seen.PendingVersion != "5.0.0" {
+		t.Errorf("%+v", seen)
+	}
+}
+
+// What was emitted before there was a bus is told right after the name is owned.
+func TestEmittedBeforeTheStart(t *testing.T) {
+	bus := dbustest.Start(t)
+	events, err := newClient(t, bus).Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := (<-events).(Vanished); !ok {
+		t.Fatal("the service is not there yet")
+	}
+	s := newService(t, bus, &fakeController{})
+	s.Emit(updater.CompletedEvent{Transaction: "t0", Err: updater.ErrInterrupted})
+	run(t, s)
+	for e := range events {
+		if e, ok := e.(updater.CompletedEvent); ok {
+			if e.Transaction != "t0" || !errors.Is(e.Err, updater.ErrInterrupted) {
+				t.Errorf("%+v", e)
+			}
+			return
+		}
+	}
+}
+
+// The end of Run tells what is left to tell.
+func TestEndOfRunTellsTheRest(t *testing.T) {
+	bus := dbustest.Start(t)
+	s := newService(t, bus, &fakeController{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan struct{}), make(chan error)
+	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	events, err := newClient(t, bus).Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		s.Publish(updater.Overview{State: updater.StateUpdating, Status: updater.Status{Progress: float64(i) / 100}})
+	}
+	s.Emit(updater.CompletedEvent{Transaction: "t1", Err: updater.ErrCancelled})
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for e := range events {
+		switch e := e.(type) {
+		case updater.CompletedEvent:
+			if !errors.Is(e.Err, updater.ErrCancelled) {
+				t.Errorf("%+v", e)
+			}
+			return
+		case Vanished:
+			t.Fatal("gone without Completed")
+		}
+	}
+}
+
+// Publishing and emitting never wait, bus or no bus, and the library's own
+// properties would panic here.
+func TestPublishWithoutABus(t *testing.T) {
+	bus := dbustest.Start(t)
+	s := start(t, bus, &fakeController{})
+	bus.Stop()
+	for i := range 10_000 {
+		s.Publish(updater.Overview{Status: updater.Status{BytesDone: int64(i)}})
+		s.Emit(updater.ProgressEvent{Transaction: "t1", Status: updater.Status{BytesDone: int64(i)}})
+	}
+}
+
+// Everybody reads while the state changes; the race detector watches.
+func TestReadsWhilePublishing(t *testing.T) {
+	bus := dbustest.Start(t)
+	s := start(t, bus, &fakeController{})
+	stop := make(chan struct{})
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				s.Publish(updater.Overview{Status: updater.Status{BytesDone: int64(i), BytesTotal: int64(i)}})
+			}
+		}
+	})
+	client := newClient(t, bus)
+	for range 300 {
+		o, err := client.Overview(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Status.BytesDone != o.Status.BytesTotal {
+			t.Fatalf("of two moments: %d and %d", o.Status.BytesDone, o.Status.BytesTotal)
+		}
+	}
+	close(stop)
+	publishing.Wait()
+}
+
+// One change is one signal, with what changed and nothing else.
+func TestPropertiesChanged(t *testing.T) {
+	bus := dbustest.Start(t)
+	s := start(t, bus, &fakeController{})
+	conn := rawConn(t, bus)
+	if err := conn.AddMatchSignal(dbus.WithMatchInterface(propertiesInterface)); err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan *dbus.Signal, 10)
+	conn.Signal(signals)
+	s.Publish(updater.Overview{State: updater.StateIdle, OSName: "clipos"})
+	s.Publish(updater.Overview{State: updater.StateIdle, OSName: "clipos"})
+	s.Publish(updater.Overview{
+		State: updater.StateUpdating, OSName: "clipos", Transaction: "t1",
+		Status: updater.Status{Stage: updater.StageChecking},
+	})
+	for _, want := range []dict{
+		{"State": dbus.MakeVariant("idle")},
+		{"State": dbus.MakeVariant("updating"), "Transaction": dbus.MakeVariant("t1"), "Stage": dbus.MakeVariant("checking")},
+	} {
+		got := <-signals
+		if got.Path != Path || got.Body[0] != Interface || len(got.Body[2].([]string)) != 0 {
+			t.Errorf("%+v", got)
+		}
+		changed := got.Body[1].(dict)
+		if len(changed) != len(want) {
+			t.Errorf("%v, want %v", changed, want)
+		}
+		for name, value := range want {
+			if changed[name] != value {
+				t.Errorf("%s is %v", name, changed[name])
+			}
+		}
+	}
+	select {
+	case extra := <-signals:
+		t.Errorf("one more: %+v", extra)
+	case <-time.After(0):
+	}
+}
+
+// Somebody who is not the bus says that the name was lost.
+func TestNameLostFromSomebodyElse(t *testing.T) {
+	bus := dbustest.Start(t)
+	start(t, bus, &fakeController{})
+	conn := rawConn(t, bus)
+	var owner string
+	if err := conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, BusName).Store(&owner); err != nil {
+		t.Fatal(err)
+	}
+	lie := &dbus.Message{
+		Type: dbus.TypeSignal,
+		Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/org/freedesktop/DBus")),
+			dbus.FieldInterface:   dbus.MakeVariant(busInterface),
+			dbus.FieldMember:      dbus.MakeVariant("NameLost"),
+			dbus.FieldDestination: dbus.MakeVariant(BusName),
+			dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf("")),
+		},
+		Body: []any{BusName},
+	}
+	conn.Send(lie, nil)
+	if err := conn.Object(owner, Path).Call(peerInterface+".Ping", 0).Err; err != nil {
+		t.Fatalf("the connection was given up: %v", err)
+	}
+}
+
+// The bus takes the name away: the service comes back.
+func TestNameLost(t *testing.T) {
+	w := newNameWatch()
+	lost := &dbus.Signal{Sender: busInterface, Body: []any{BusName}}
+	w.DeliverSignal(busInterface, "NameAcquired", lost)
+	w.DeliverSignal(busInterface, "NameLost", &dbus.Signal{Sender: busInterface, Body: []any{":1.0"}})
+	w.DeliverSignal(busInterface, "NameLost", &dbus.Signal{Sender: ":1.9", Body: []any{BusName}})
+	select {
+	case <-w.lost:
+		t.Fatal("lost too early")
+	default:
+	}
+	w.DeliverSignal(busInterface, "NameLost", lost)
+	w.DeliverSignal(busInterface, "NameLost", lost)
+	<-w.lost
+}
