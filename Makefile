@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+# A target's line of help is what follows "##" after its name.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# -e: every line of a recipe counts, a loop's too.
+.SHELLFLAGS := -ec
+
+# Stamped into the programs; a source archive has no git.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# How long each fuzz target runs.
+FUZZTIME ?= 60s
+
+PREFIX ?= /usr
+INSTALL ?= install
+
+GOLANGCI_VERSION := v2.15.0
+# Outside the tree and one folder for each version: a clean checkout does not
+# build it again.
+GOLANGCI_DIR = $(shell go env GOPATH)/golangci-lint/$(GOLANGCI_VERSION)
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## an update from end to end on a machine in a temporary folder, with proofs
+	@test/demo
+
+.PHONY: test
+test: ## all tests with the race detector, and a short run of every fuzz target
+	@test/setup test
+	go test -race -timeout 15m ./...
+	@test/fuzz 3s
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	@test/setup test
+	@test/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## the product against curl, minisign and dd, then the Go benchmarks
+	@test/bench
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scripts
+	@test/setup lint
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	go mod verify
+	go mod tidy -diff
+	@test/modules
+	$(GOLANGCI_DIR)/golangci-lint run
+	git grep --untracked -lI -e '^#!.*sh$$' | xargs -r shellcheck -x --
+
+$(GOLANGCI_DIR)/golangci-lint:
+	GOBIN=$(GOLANGCI_DIR) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+.PHONY: build
+build: ## static programs in bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: install
+install: build ## programs, units and bus files under DESTDIR with PREFIX (/usr)
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
+	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
+	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
+	$(call install-data,dbusapi/*.conf,share/dbus-1/system.d)
+	$(call install-data,dbusapi/*.service,share/dbus-1/system-services)
+	$(call install-data,dbusapi/*.xml,share/dbus-1/interfaces)
+	$(call install-data,dbusapi/*.policy,share/polkit-1/actions)
+
+# install-data installs the files that match the patterns $(1), if there are
+# any, into the folder $(2) under PREFIX.
+install-data = $(if $(wildcard $(1)),$(INSTALL) -d '$(DESTDIR)$(PREFIX)/$(2)' && \
+	$(INSTALL) -m 644 $(wildcard $(1)) '$(DESTDIR)$(PREFIX)/$(2)')
+
+.PHONY: serve
+serve: ## serve the sample release on https://127.0.0.1:8000, root certificate in bin/rootca.pem
+	@mkdir -p bin
+	go run ./test/cmd/serve --webroot test/webroot --ca-out bin/rootca.pem
+
+.PHONY: webroot
+webroot: ## build the sample release in test/webroot again
+	@test/setup test
+	rm -rf test/webroot/dist test/webroot/update
+	go run ./test/cmd/mkrelease --webroot test/webroot --version 5.0.0-alpha.3 --size 65536 \
+		--salt 5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e

@@ -1,0 +1,4 @@
+untrusted comment: signature from minisign secret key
+RUSHTqOJgdj4g3crLzr5BrGpKk66neIYIq2DRe6sGKWQmzbnk/rHSI6Tr4fsnM0l2WD/aWM9IZpOtoBCf8a8x+F5dtkBoUCtcgo=
+trusted comment: 5.0.0-alpha.3
+hCuHh6rYQnWs12lfhLvj54nHm2OjvZlzOBOiD1RUEdbvXEKsoL9y9EPC13ZzJZBIMt7aJe81WJorqXnKVjBMBw==
