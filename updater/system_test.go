@@ -199,7 +199,7 @@ func (s *system) updateWith(ctx context.Context, u *Updater) error {
 func (s *system) disk() map[string]string {
 	s.t.Helper()
 	found := map[string]string{}
-	for _, dir := range []string{"/volumes", "/mnt", "/run", "/sys"} {
+	for _, dir := range []string{"/volumes", "/mnt", "/run", "/sys/firmware"} {
 		err := filepath.WalkDir(s.paths.At(dir), func(path string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil

@@ -132,6 +132,21 @@ func rangeAttacks() []attack {
 		{name: "206 to no range", answer: partialContent(10_000, "bytes 0-9999/10000"), wantErr: fetch.ErrServer, wantRequests: 1},
 		{name: "416 to no range", answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestedRangeNotSatisfiable) }, wantErr: fetch.ErrServer, wantRequests: 1},
 		{name: "416 to everything", heldBytes: 4000, answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestedRangeNotSatisfiable) }, wantErr: fetch.ErrServer, wantRequests: 2},
+		{name: "416 to every range", heldBytes: 4000, answer: func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Range") != "" {
+				w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+				return
+			}
+			archive(&cutter{w, 3000}, r, oldTag, truth)
+		}, wantErr: fetch.ErrServer, wantRequests: 3, wantHeld: 3000},
+		{name: "206 shorter than its range", heldBytes: 4000, answer: func(w http.ResponseWriter, r *http.Request) {
+			var from int
+			_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-9999/10000", from))
+			w.WriteHeader(http.StatusPartialContent)
+			_ = http.NewResponseController(w).Flush() // chunked from here on
+			_, _ = w.Write(truth[from : from+1500])
+		}, wantErr: nil, wantRequests: 4, wantHeld: 10_000},
 		{name: "206 of more than allowed", heldBytes: 4000, answer: partialContent(limitBytes-3999, fmt.Sprintf("bytes 4000-%d/%d", limitBytes, limitBytes+1)), wantErr: fetch.ErrTooLarge, wantRequests: 1, wantHeld: 4000},
 		{name: "206 longer than its range", heldBytes: 4000, answer: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Range", "bytes 4000-4099/4100")
@@ -183,6 +198,7 @@ func rangeAttacks() []attack {
 
 func slowAttacks() []attack {
 	stallSoon := func(l *fetch.Limits) { l.StallWindow, l.StallTotal = 80*time.Millisecond, 200*time.Millisecond }
+	headerSoon := func(l *fetch.Limits) { l.HeaderTimeout, l.Attempts = 500*time.Millisecond, 2 }
 	return []attack{{
 		name: "a byte now and then",
 		answer: func(w http.ResponseWriter, _ *http.Request) {
@@ -206,15 +222,15 @@ func slowAttacks() []attack {
 				}
 			})
 		},
-		limits:  func(l *fetch.Limits) { l.HeaderTimeout = 50 * time.Millisecond },
-		wantErr: fetch.ErrTooSlow,
+		limits:  headerSoon,
+		wantErr: fetch.ErrTooSlow, wantRequests: 2,
 	}, {
 		name: "no answer",
 		answer: func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 		},
-		limits:  func(l *fetch.Limits) { l.HeaderTimeout = 20 * time.Millisecond },
-		wantErr: fetch.ErrTooSlow,
+		limits:  headerSoon,
+		wantErr: fetch.ErrTooSlow, wantRequests: 2,
 	}, {
 		name: "informational answers without end",
 		answer: func(w http.ResponseWriter, _ *http.Request) {

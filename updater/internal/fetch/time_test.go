@@ -130,25 +130,27 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// TestHeartbeat has a server that lets us wait before and in its answer, and
-// fails once in between.
+// TestHeartbeat continues a file from a server that lets us wait before and in its
+// answer, and fails once in between.
 func TestHeartbeat(t *testing.T) {
+	const held, whole = 128 << 10, 1 << 20
 	synctest.Test(t, func(t *testing.T) {
-		l := &line{totalBytes: 1 << 20, scripts: []script{
+		l := &line{totalBytes: whole, scripts: []script{
 			{err: errRefused, headerAfter: 10 * time.Second},
 			{headerAfter: 20 * time.Second, every: 5 * time.Second, stepBytes: 128 << 10},
 		}}
-		last, lastDone := time.Now(), int64(0)
-		err := fetch.New(l, nil, fetch.DefaultLimits()).File(t.Context(), address, &counter{}, 1<<20, func(done, total int64) {
+		last, lastDone, lastTotal := time.Now(), int64(held), int64(-1)
+		dst := &counter{n: held, validator: oldTag}
+		err := fetch.New(l, nil, fetch.DefaultLimits()).File(t.Context(), address, dst, whole, func(done, total int64) {
 			if silent := time.Since(last); silent > time.Second {
 				t.Errorf("no progress for %v", silent)
 			}
-			if done < lastDone || total >= 0 && total != 1<<20 || done > 0 && total < 0 {
-				t.Errorf("progress %d of %d after %d", done, total, lastDone)
+			if known := done > held; done < lastDone || total < lastTotal || known && total != whole {
+				t.Errorf("progress %d of %d after %d of %d", done, total, lastDone, lastTotal)
 			}
-			last, lastDone = time.Now(), done
+			last, lastDone, lastTotal = time.Now(), done, total
 		})
-		if err != nil || lastDone != 1<<20 {
+		if err != nil || lastDone != whole {
 			t.Errorf("error %v, last progress %d", err, lastDone)
 		}
 	})

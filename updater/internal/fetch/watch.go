@@ -63,7 +63,7 @@ func (w *watch) report() {
 func (w *watch) check(p *pace, now time.Time) error {
 	received, receiving := w.meter.arrived()
 	l := w.limits
-	if false {
+	if w.quiet.exceeds(l, now, received) {
 		return permanent(w.url, ErrTooSlow, "less than %d bytes in %v", l.StallBytes, l.StallTotal)
 	}
 	if receiving && p.tooSlow(l, now, received) {
