@@ -106,7 +106,7 @@ func (u *Updater) notInstalled(d disk, v policy.Version) error {
 func (u *Updater) target(d disk, v policy.Version) (policy.Target, int64, error) {
 	t, err := policy.ChooseTarget(d.slots(), v, d.protected...)
 	if errors.Is(err, policy.ErrInUse) {
-		return policy.Target{}, 0, fmt.Errorf("%w: %w", ErrVolumeInUse, err)
+		return policy.Target{}, 0, means(ErrVolumeInUse, err)
 	}
 	if err != nil {
 		return policy.Target{}, 0, err

@@ -85,7 +85,7 @@ func Load(p Paths) (*Config, error) {
 	c := &Config{}
 	for _, step := range []func(Paths) error{c.loadSystem, c.loadKey, c.loadRemote, c.loadRoots, c.loadFacts} {
 		if err := step(p); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrConfigInvalid, err)
+			return nil, means(ErrConfigInvalid, err)
 		}
 	}
 	return c, nil
@@ -116,6 +116,10 @@ func (c *Config) loadSystem(p Paths) error {
 	if err != nil {
 		return err
 	}
+	return c.parseSystem(doc)
+}
+
+func (c *Config) parseSystem(doc document) error {
 	var d systemDocument
 	d.Core.Backend = backendLVM
 	d.EFIBoot.BootOrder = orderSetDefault
@@ -155,6 +159,10 @@ func (c *Config) loadRemote(p Paths) error {
 	if err != nil {
 		return err
 	}
+	return c.parseRemote(doc)
+}
+
+func (c *Config) parseRemote(doc document) error {
 	var d struct {
 		UpdateURL string `toml:"update_url"`
 		DistURL   string `toml:"dist_url"`

@@ -3,16 +3,11 @@
 package updater
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
 	"golang.org/x/sys/unix"
 )
 
@@ -55,22 +50,35 @@ func readTrusted(file string, allowed access) ([]byte, error) {
 	if err := allowed(st); err != nil {
 		return nil, fmt.Errorf("%s: %w", folder, err)
 	}
-	// O_NONBLOCK: a FIFO in the file's place must not hold us up.
-	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, st, err := openRegular(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, &os.PathError{Op: "stat", Path: file, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("%s: not a regular file", file)
-	}
 	if err := allowed(st); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return readBounded(f)
+}
+
+// openRegular opens a regular file to read, and says whose it is.
+func openRegular(file string) (*os.File, unix.Stat_t, error) {
+	var st unix.Stat_t
+	// O_NONBLOCK: a FIFO in the file's place must not hold us up.
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, st, err
+	}
+	if err = unix.Fstat(int(f.Fd()), &st); err != nil {
+		err = &os.PathError{Op: "stat", Path: file, Err: err}
+	} else if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = fmt.Errorf("%s: not a regular file", file)
+	}
+	if err != nil {
+		f.Close()
+		return nil, st, err
+	}
+	return f, st, nil
 }
 
 func readBounded(f *os.File) ([]byte, error) {
@@ -79,78 +87,4 @@ func readBounded(f *os.File) ([]byte, error) {
 		err = fmt.Errorf("%s: larger than %d bytes", f.Name(), maxConfigBytes)
 	}
 	return data, err
-}
-
-// document is a TOML file that was read.
-type document struct {
-	file string
-	data []byte
-}
-
-func readDocument(file string, allowed access) (document, error) {
-	data, err := readTrusted(file, allowed)
-	return document{file, data}, err
-}
-
-// decode is strict: a key that into does not have is an error.
-func (d document) decode(into any) error {
-	dec := toml.NewDecoder(bytes.NewReader(d.data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(into)
-	var strict *toml.StrictMissingError
-	var broken *toml.DecodeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &strict):
-		return d.at(&strict.Errors[0], "unknown key")
-	case errors.As(err, &broken):
-		return d.at(broken, strings.TrimPrefix(broken.Error(), "toml: "))
-	}
-	return fmt.Errorf("%s: %w", d.file, err)
-}
-
-func (d document) at(e *toml.DecodeError, what string) error {
-	line, _ := e.Position()
-	if key := strings.Join(e.Key(), "."); key != "" {
-		what = key + ": " + what
-	}
-	return fmt.Errorf("%s:%d: %s", d.file, line, what)
-}
-
-// check parses every field and stops at the first that is wrong.
-func (d document) check(fields []field) error {
-	for _, f := range fields {
-		err := f.parse(f.value)
-		switch {
-		case errors.Is(err, errMissing):
-			return fmt.Errorf("%s: %s: %w", d.file, f.key, err)
-		case err != nil:
-			return fmt.Errorf("%s:%d: %s: %w", d.file, d.lineOf(f.key), f.key, err)
-		}
-	}
-	return nil
-}
-
-// lineOf finds where a dotted key stands in a document that decode accepted.
-func (d document) lineOf(key string) int {
-	var p unstable.Parser
-	p.Reset(d.data)
-	table := ""
-	for p.NextExpression() {
-		e := p.Expression()
-		name, line := "", 0
-		for it := e.Key(); it.Next(); {
-			part := it.Node()
-			name = strings.TrimPrefix(name+"."+string(part.Data), ".")
-			line = p.Shape(part.Raw).Start.Line
-		}
-		switch {
-		case e.Kind == unstable.Table:
-			table = name + "."
-		case strings.EqualFold(table+name, key):
-			return line
-		}
-	}
-	return 0
 }

@@ -36,7 +36,7 @@ type field struct {
 	parse      func(string) error
 }
 
-var errMissing = errors.New("missing")
+var errMissing = errors.New("missing or empty")
 
 func parseOSName(to *string) func(string) error {
 	return func(s string) error {
@@ -123,7 +123,7 @@ func parseServerURL(to *string) func(string) error {
 		case u.User != nil:
 			// Without the value: it may be a password.
 			return errors.New("a user name or password does not belong in a URL")
-		case u.Host == "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		case u.Hostname() == "" || strings.ContainsAny(s, "?#"):
 			return fmt.Errorf("%.120q is not a scheme, a host and a path", s)
 		}
 		*to = strings.TrimRight(s, "/")

@@ -53,3 +53,19 @@ var (
 
 	ErrConfigInvalid = errors.New("configuration invalid")
 )
+
+// meaning is an error that is known by one sentinel alone, whatever its cause
+// was: a signature that is missing on the server is no server error.
+type meaning struct{ sentinel, cause error }
+
+func (m *meaning) Error() string { return m.sentinel.Error() + ": " + m.cause.Error() }
+
+func (m *meaning) Unwrap() error { return m.sentinel }
+
+// means gives an error its one meaning; nil stays nil.
+func means(sentinel, cause error) error {
+	if cause == nil {
+		return nil
+	}
+	return &meaning{sentinel, cause}
+}

@@ -4,7 +4,6 @@ package updater
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
@@ -24,7 +23,8 @@ func (c *Config) loadFacts(p Paths) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if c.Running, err = policy.ParseRunningVersion(fields["VERSION_ID"]); err != nil {
-		return fmt.Errorf("%s: VERSION_ID: %w", file, err)
+		// Not wrapped: ErrInvalidVersion is for versions that somebody offers.
+		return fmt.Errorf("%s: VERSION_ID: %s", file, err.Error())
 	}
 	return c.loadMachineID(p)
 }
@@ -47,7 +47,7 @@ func (c *Config) loadMachineID(p Paths) error {
 
 // readFact reads a small file of the system, which is trusted as the system is.
 func readFact(file string) ([]byte, error) {
-	f, err := os.Open(file)
+	f, _, err := openRegular(file)
 	if err != nil {
 		return nil, err
 	}

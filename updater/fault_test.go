@@ -5,7 +5,6 @@ package updater
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"strings"
@@ -173,9 +172,7 @@ func TestFaults(t *testing.T) {
 			u := s.openWith(s.load(), c.volumes, c.entries)
 			_, err := u.Update(t.Context(), "", func(Status) {})
 			u.Close()
-			if !errors.Is(err, c.want) {
-				t.Errorf("error %v, want %v", err, c.want)
-			}
+			isOnly(t, err, c.want)
 			s.afterFault(before, disk.cached, c.changed)
 			// The fault mended, the next run finishes.
 			if err := s.updateFake(disk); err != nil {

@@ -169,5 +169,5 @@ func writeFailed(err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrWriteFailed, err)
+	return means(ErrWriteFailed, err)
 }

@@ -2,7 +2,10 @@
 
 package updater
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // share is the part of the whole update that a stage takes; what moves bytes
 // is most of it. In the order of the stages.
@@ -23,6 +26,8 @@ const (
 	reportInterval = 100 * time.Millisecond
 	// rateHalfLife is how soon an old rate counts half.
 	rateHalfLife = 2 * time.Second
+	// maxRemaining is the longest estimate; a longer one says nothing.
+	maxRemaining = 1000 * time.Hour
 )
 
 // progress turns counted bytes into a Status. It is used by one goroutine.
@@ -32,8 +37,8 @@ type progress struct {
 	reported time.Time
 	// before is the progress at the beginning of the stage.
 	before, share float64
-	// offset is what of BytesDone was there when the stage began and says
-	// nothing about the rate; counted is BytesDone at the last measurement.
+	// counted is BytesDone at the last measurement of the rate, -1 before the
+	// stage's first.
 	counted  int64
 	measured time.Time
 	rate     float64
@@ -76,9 +81,7 @@ func (p *progress) bytes(done, total int64) {
 	s.Remaining = 0
 	if total > 0 {
 		s.Progress = max(s.Progress, p.before+p.share*min(1, float64(done)/float64(total)))
-		if p.rate >= 1 {
-			s.Remaining = time.Duration(float64(total-done) / p.rate * float64(time.Second))
-		}
+		s.Remaining = p.remaining(total - done)
 	}
 	if time.Since(p.reported) >= reportInterval || done == total {
 		p.send()
@@ -98,12 +101,26 @@ func (p *progress) measure(done int64) {
 		return
 	}
 	recent := float64(done-p.counted) / elapsed.Seconds()
-	weight := min(1, elapsed.Seconds()/rateHalfLife.Seconds())
+	weight := 1 - math.Exp2(-elapsed.Seconds()/rateHalfLife.Seconds())
 	if p.rate == 0 {
 		weight = 1
 	}
 	p.rate += weight * (recent - p.rate)
 	p.counted, p.measured = done, now
+}
+
+// remaining is how long so many bytes take at the present rate, 0 when that
+// cannot be said.
+func (p *progress) remaining(bytes int64) time.Duration {
+	if p.rate < 1 || bytes <= 0 {
+		return 0
+	}
+	// Compared before the conversion, which a stalled download overflows.
+	nanoseconds := float64(bytes) / p.rate * float64(time.Second)
+	if nanoseconds > float64(maxRemaining) {
+		return 0
+	}
+	return time.Duration(nanoseconds)
 }
 
 func (p *progress) send() {

@@ -3,9 +3,11 @@
 package updater
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -60,33 +62,66 @@ type Store struct {
 	record Record
 }
 
-// openStore reads the record. One that cannot be read is set aside as
+// openStore reads the record. One that cannot be used is set aside as
 // state.json.corrupt and reported in warning: a machine must stay updatable.
+// One that cannot be read just now may be good and is an error.
 func openStore(state string) (s *Store, warning error, err error) {
 	s = &Store{path: filepath.Join(state, recordFile)}
-	data, err := os.ReadFile(s.path)
-	if errors.Is(err, os.ErrNotExist) {
+	data, broken := readTrusted(s.path, rootOnly)
+	var unread *os.PathError
+	switch {
+	case errors.Is(broken, fs.ErrNotExist):
+		return s, nil, nil
+	case errors.As(broken, &unread):
+		return nil, nil, broken
+	case broken == nil:
+		s.record, broken = parseRecord(data)
+	}
+	if broken == nil {
 		return s, nil, nil
 	}
-	if err != nil {
+	aside := s.path + ".corrupt"
+	if err := os.Rename(s.path, aside); err != nil {
 		return nil, nil, err
 	}
-	if broken := json.Unmarshal(data, &s.record); broken != nil {
-		s.record = Record{}
-		aside := s.path + ".corrupt"
-		if err := os.Rename(s.path, aside); err != nil {
-			return nil, nil, err
-		}
-		warning = fmt.Errorf("%s: %w; set aside as %s, the highest good version is learnt anew", s.path, broken, aside)
+	return s, fmt.Errorf("%s: %w; set aside as %s, the highest good version is learnt anew", recordFile, broken, aside), nil
+}
+
+// parseRecord reads a record whole or not at all. One whose highest good
+// version is none is corrupt, and not silently without protection from
+// downgrades.
+func parseRecord(data []byte) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Record{}, err
 	}
-	return s, warning, nil
+	if r.HighestGood != "" {
+		if _, err := policy.ParseVersion(r.HighestGood); err != nil {
+			return Record{}, fmt.Errorf("highest_good: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func (r Record) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(r, "", "  ")
+	return append(data, '\n'), err
+}
+
+// clone returns a record that shares nothing with r.
+func (r Record) clone() Record {
+	if r.Unfinished != nil {
+		t := *r.Unfinished
+		r.Unfinished = &t
+	}
+	return r
 }
 
 // Record returns the record as it is.
 func (s *Store) Record() Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.record
+	return s.record.clone()
 }
 
 // Change applies change and, when the record differs then, replaces the file
@@ -94,19 +129,20 @@ func (s *Store) Record() Record {
 func (s *Store) Change(change func(*Record)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := s.record
+	next := s.record.clone()
 	change(&next)
-	if next == s.record {
-		return nil
-	}
-	data, err := json.MarshalIndent(next, "", "  ")
+	was, err := s.record.encode()
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(s.path, append(data, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(s.path))); err != nil {
+	is, err := next.encode()
+	if err != nil || bytes.Equal(was, is) {
 		return err
 	}
-	s.record = next
+	if err := renameio.WriteFile(s.path, is, 0o600, renameio.WithTempDir(filepath.Dir(s.path))); err != nil {
+		return err
+	}
+	s.record = next.clone()
 	// renameio flushes the file, not the folder that names it.
 	return syncFolder(filepath.Dir(s.path))
 }

@@ -26,6 +26,8 @@ const (
 	modeCheck, modeInstall = "check", "install"
 	// A server is not asked more often than this, whatever the file says.
 	minInterval = time.Minute
+	// Ten years are never; what is added to them does not overflow.
+	maxDuration = 10 * 365 * 24 * time.Hour
 )
 
 // LoadRules reads policy.toml, which need not be there. Errors wrap
@@ -54,7 +56,7 @@ func LoadRules(p Paths) (Rules, error) {
 		})
 	}
 	if err != nil {
-		return Rules{}, fmt.Errorf("%w: %w", ErrConfigInvalid, err)
+		return Rules{}, means(ErrConfigInvalid, err)
 	}
 	return r, nil
 }
@@ -67,6 +69,9 @@ func parseDuration(to *time.Duration, least time.Duration) func(string) error {
 		}
 		if d < least {
 			return fmt.Errorf("%s is shorter than %s", d, least)
+		}
+		if d > maxDuration {
+			return fmt.Errorf("%s is longer than %s", d, maxDuration)
 		}
 		*to = d
 		return nil

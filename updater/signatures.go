@@ -33,7 +33,7 @@ func (r *run) fetchSignatures(ctx context.Context, a accepted) (signed, error) {
 			missing = append(missing, fmt.Errorf("%s: no signature: %w", kind, err))
 			continue
 		case errors.Is(err, fetch.ErrTooLarge):
-			return signed{}, fmt.Errorf("%s: %w: %w", kind, ErrSignatureInvalid, err)
+			return signed{}, fmt.Errorf("%s: %w", kind, means(ErrSignatureInvalid, err))
 		case err != nil:
 			return signed{}, fmt.Errorf("%s: %w", kind, err)
 		}
@@ -57,7 +57,7 @@ func (r *run) missing(ctx context.Context, a accepted, missing []error) error {
 			return fmt.Errorf("release %s is announced but not there: %w", a.version, err)
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrSignatureInvalid, missing[0])
+	return means(ErrSignatureInvalid, missing[0])
 }
 
 // checkSignature parses a signature file and checks all that can be checked

@@ -29,7 +29,7 @@ func (r *run) swap(ctx context.Context, i *installed) (*swapped, error) {
 	if i.pin != "" || i.unpin {
 		if err := r.entries.SetDefault(i.pin); err != nil {
 			if i.pin != "" {
-				return nil, r.unstage(i, fmt.Errorf("%w: %w", ErrBootOrderConflict, err))
+				return nil, r.unstage(i, means(ErrBootOrderConflict, err))
 			}
 			r.note("the boot loader's default, which is not needed any more, stays: %v", err)
 		}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package test runs the real programs, in systems that are folders.
+package test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/clipos/updater/dbusapi/dbustest"
+	"github.com/clipos/updater/test/keys"
+	"github.com/clipos/updater/test/release"
+	"github.com/clipos/updater/test/tlsserver"
+)
+
+// What the scripts have at hand: programs and releases, made once.
+var programs, webroot string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "updater-script-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		programs, webroot = filepath.Join(dir, "bin"), filepath.Join(dir, "www")
+		if err := prepare(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+func prepare(ctx context.Context) error {
+	build := exec.CommandContext(ctx, "go", "build", "-race", "-o", programs+"/", "../cmd/...")
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, output)
+	}
+	for _, v := range []string{"5.0.0-alpha.0", "5.0.0-alpha.1", "5.0.0-alpha.2", "5.0.0-alpha.4", "5.0.0-alpha.3"} {
+		if _, err := release.Build(ctx, webroot, release.Options{Version: v, NoErrorCorrection: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", programs+":/usr/sbin:/usr/bin:/sbin:/bin")
+			env.Setenv("ROOT", filepath.Join(env.WorkDir, "root"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"system":  makeSystem,
+			"serve":   serve,
+			"bus":     startBus(t),
+			"until":   until,
+			"holds":   holds,
+			"refused": refused,
+			"signal":  signal,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// makeSystem makes a machine in $ROOT: system RUNNING [OTHER...].
+func makeSystem(ts *testscript.TestScript, _ bool, versions []string) {
+	ts.Check(newSystem(ts.Getenv("ROOT"), versions...))
+}
+
+func newSystem(root string, versions ...string) error {
+	files := map[string]string{
+		"etc/os-release":         "ID=clipos\nVERSION_ID=" + versions[0] + "\n",
+		"etc/machine-id":         "0123456789abcdef0123456789abcdef\n",
+		"usr/lib/updater/pubkey": keys.Public(),
+		"usr/lib/updater/config.toml": `os_name = "clipos"
+[core]
+backend = "directory"
+destination = "/volumes"
+size = "2M"
+[efiboot]
+destination = "/mnt/efiboot/EFI/Linux"
+`,
+		"run/keep":           "",
+		"volumes/core_state": "state",
+	}
+	for _, v := range versions {
+		for from, to := range map[string]string{"core": "volumes/core_" + v, "efiboot": "mnt/efiboot/EFI/Linux/clipos-" + v + ".efi"} {
+			data, err := os.ReadFile(filepath.Join(webroot, "dist", v, "clipos-"+from))
+			if err != nil {
+				return err
+			}
+			files[to] = string(data)
+			if from == "core" {
+				files[to] += strings.Repeat("\x00", 2<<20-len(data))
+			}
+		}
+	}
+	for name, content := range files {
+		if err := writeFile(filepath.Join(root, name), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFile(name, content string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(content), 0o644)
+}
+
+// serve starts the update server of the machine in $ROOT. With "stuck" it
+// sends half of the first core image that is asked for, and then nothing.
+func serve(ts *testscript.TestScript, _ bool, how []string) {
+	handler := tlsserver.Files(webroot)
+	if slices.Contains(how, "stuck") {
+		handler = stuckOnce(handler)
+	}
+	close, err := startServer(ts.Getenv("ROOT"), handler)
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(close()) })
+}
+
+func startServer(root string, handler http.Handler) (stop func() error, err error) {
+	server, err := tlsserver.Start(context.Background(), tlsserver.Options{Handler: handler})
+	if err != nil {
+		return nil, err
+	}
+	remote := fmt.Sprintf("update_url = %q\ndist_url = %q\n", server.URL+"/update/v1", server.URL+"/dist")
+	err = writeFile(filepath.Join(root, "etc/updater/remote.toml"), remote)
+	if err == nil {
+		err = writeFile(filepath.Join(root, "etc/updater/rootca.pem"), string(server.AuthorityPEM))
+	}
+	return server.Close, err
+}
+
+func stuckOnce(files http.Handler) http.Handler {
+	first := make(chan struct{}, 1)
+	first <- struct{}{}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "-core") {
+			select {
+			case <-first:
+				files.ServeHTTP(&stuck{w, 100 << 10, r.Context().Done()}, r)
+				return
+			default:
+			}
+		}
+		files.ServeHTTP(w, r)
+	})
+}
+
+// stuck sends so many bytes and then waits for the client to give up.
+type stuck struct {
+	http.ResponseWriter
+	left int
+	gone <-chan struct{}
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	n, err := s.ResponseWriter.Write(p[:min(len(p), s.left)])
+	s.left -= n
+	if s.left == 0 {
+		http.NewResponseController(s.ResponseWriter).Flush()
+		<-s.gone
+		panic(http.ErrAbortHandler)
+	}
+	return n, err
+}
+
+// startBus starts a message bus of the script's own at $BUS. It ends with the
+// test t.
+func startBus(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, _ []string) {
+		ts.Setenv("BUS", dbustest.Start(t).Address)
+	}
+}
+
+// until runs a program again and again until it succeeds, for half a minute.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := ts.Exec(args[0], args[1:]...)
+		if (err == nil) != neg {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("waited in vain for %q: %v", args, err)
+		}
+	}
+}
+
+// holds asserts that a folder has exactly these names: holds FOLDER [NAME...].
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	found, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var names []string
+	for _, f := range found {
+		names = append(names, f.Name())
+	}
+	want := slices.Sorted(slices.Values(args[1:]))
+	if slices.Equal(names, want) == neg {
+		ts.Fatalf("%s holds %q, want %q", args[0], names, want)
+	}
+}
+
+// signal sends a signal to the program started last in the background: signal
+// TERM. What testscript's own kill knows is too little.
+func signal(ts *testscript.TestScript, _ bool, args []string) {
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP}
+	background := ts.BackgroundCmds()
+	ts.Check(background[len(background)-1].Process.Signal(signals[args[0]]))
+}
+
+// refused runs updaterd --once on $ROOT, which must end with status 1 and one
+// error line that has the name and the texts: refused NAME [TEXT...].
+func refused(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec("updaterd", "--root", ts.Getenv("ROOT"), "--once")
+	var exit *exec.ExitError
+	if err == nil {
+		ts.Fatalf("updaterd --once succeeded")
+	}
+	if e, ok := err.(*exec.ExitError); ok { //nolint:errorlint // testscript returns it as it is
+		exit = e
+	}
+	if exit == nil || exit.ExitCode() != 1 {
+		ts.Fatalf("updaterd --once: %v, want exit status 1", err)
+	}
+	var lines []string
+	for line := range strings.Lines(ts.ReadFile("stderr")) {
+		if strings.HasPrefix(line, "error: ") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	if len(lines) != 1 || !strings.HasSuffix(lines[0], " ("+args[0]+")") {
+		ts.Fatalf("error lines %q, want one that ends in (%s)", lines, args[0])
+	}
+	for _, text := range args[1:] {
+		if !strings.Contains(lines[0], text) {
+			ts.Fatalf("%q is not in %q", text, lines[0])
+		}
+	}
+}
