@@ -25,21 +25,25 @@ func TestDefaultPattern(t *testing.T) {
 		match, miss []string
 	}{
 		{
-			"plain", Name{Product: product, Version: "5.0.0"},
+			"plain",
+			Name{Product: product, Version: "5.0.0"},
 			"clipos-5.0.0.ef[i]", plain, append(withTries, never...),
 		},
 		{
-			"counted", Name{Product: product, Version: "5.0.0", Counted: true, TriesLeft: 3},
+			"counted",
+			Name{Product: product, Version: "5.0.0", Counted: true, TriesLeft: 3},
 			"clipos-5.0.0[.+][1-9e]*", append(plain, withTries...), never,
 		},
 		{
-			"a shorter pre-release", Name{Product: product, Version: "5.0.0-rc"},
+			"a shorter pre-release",
+			Name{Product: product, Version: "5.0.0-rc"},
 			"clipos-5.0.0-rc.ef[i]",
 			[]string{"clipos-5.0.0-rc.efi"},
 			[]string{"clipos-5.0.0-rc.1.efi", "clipos-5.0.0-rc.efi.efi", "clipos-5.0.0.efi"},
 		},
 		{
-			"as a temporary file", Name{Product: product, Version: "5.0.0", Temporary: true},
+			"as a temporary file",
+			Name{Product: product, Version: "5.0.0", Temporary: true},
 			"clipos-5.0.0.ef[i]", plain, never,
 		},
 	}

@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // Entry is one thing in the folder, whoever it belongs to.
@@ -27,6 +25,17 @@ type Entry struct {
 	Bootable           bool // systemd-boot lists it, be it damaged or not
 }
 
+// NewEntry returns the entry that an image of sizeBytes will be once it has that
+// file name, for [Sort] to say where systemd-boot will list it.
+func NewEntry(product, file string, image io.ReaderAt, sizeBytes int64) Entry {
+	e := Entry{File: file, SizeBytes: sizeBytes}
+	e.Name, e.Ours = ParseName(product, file)
+	if err := e.read(image); e.Ours {
+		e.Damaged = err
+	}
+	return e
+}
+
 // entry looks at one name in the folder. fs.ErrNotExist when it is gone.
 func (p *Partition) entry(d folder, file string) (Entry, error) {
 	e := Entry{File: file}
@@ -34,7 +43,7 @@ func (p *Partition) entry(d folder, file string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
+	if !isRegular(stat) {
 		return e, nil
 	}
 	e.SizeBytes = stat.Size
@@ -66,6 +75,7 @@ func (e *Entry) readFile(f *os.File) error {
 	return e.read(f)
 }
 
+// read is readFile for an image of the size that e has.
 func (e *Entry) read(r io.ReaderAt) error {
 	i, err := readImage(r, e.SizeBytes)
 	if err != nil {

@@ -67,8 +67,8 @@ func (d folder) findRegular(file string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
-		return false, fmt.Errorf("file %s: not a regular file: %w", file, errForeign)
+	if !isRegular(stat) {
+		return false, notRegular(file)
 	}
 	return true, nil
 }
@@ -89,7 +89,7 @@ func (d folder) openFile(file string, flags int) (*os.File, error) {
 	f := os.NewFile(uintptr(fd), file)
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("file %s: not a regular file", file)
+		err = notRegular(file)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -116,6 +116,12 @@ func (d folder) renameChecked(from, to string) error {
 		err = unix.Renameat(d.fd(), from, d.fd(), to)
 	}
 	return pathError("rename", to, err)
+}
+
+func isRegular(stat unix.Stat_t) bool { return stat.Mode&unix.S_IFMT == unix.S_IFREG }
+
+func notRegular(file string) error {
+	return fmt.Errorf("file %s: not a regular file: %w", file, errForeign)
 }
 
 func pathError(operation, file string, err error) error {

@@ -22,8 +22,8 @@ const (
 	product  = "clipos"
 )
 
-// tool runs a program of a Debian package and returns what it prints.
-func tool(t testing.TB, debianPackage, path string, args ...string) string {
+// tool runs a program of a Debian package.
+func tool(t testing.TB, debianPackage, path string, args ...string) {
 	t.Helper()
 	command := exec.Command(path, args...)
 	command.Env = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -34,14 +34,12 @@ func tool(t testing.TB, debianPackage, path string, args ...string) string {
 	if err != nil {
 		t.Fatalf("%s: %v: %s", path, err, output)
 	}
-	return string(output)
 }
 
 // part is a section of an image to be built.
 type part struct{ name, content string }
 
-// buildImage adds sections to the real stub. Those that are read come first
-// where linking left them, so the tests see them cut before .linux is.
+// buildImage adds sections to systemd's stub, in that order in file and memory.
 func buildImage(t testing.TB, parts ...part) []byte {
 	t.Helper()
 	if _, err := os.Stat(stubFile); err != nil {

@@ -431,3 +431,49 @@ func damage(t *testing.T, disk string, pattern []byte) {
 		t.Fatal(err)
 	}
 }
+
+// What comes into being behind our back is not overwritten, nor removed as if
+// it were ours.
+func TestStageRace(t *testing.T) {
+	for name, appear := range map[string]func(path string) error{
+		"file": func(path string) error { return os.WriteFile(path, []byte("of somebody else"), 0o600) },
+		"link": func(path string) error { return os.Symlink("debian-12.efi", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			foreign(t, dir)
+			var before map[string]string
+			p := New(dir, product, Options{})
+			p.before = func(what, file string) error {
+				if what == "create" {
+					if err := appear(filepath.Join(dir, file)); err != nil {
+						t.Fatal(err)
+					}
+					before = snapshot(t, dir)
+				}
+				return nil
+			}
+			if _, err := p.Stage(t.Context(), "clipos-5.0.0-alpha.3.efi", strings.NewReader("x")); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("%v", err)
+			}
+			wantSnapshot(t, dir, before)
+		})
+	}
+}
+
+func TestOpenFile(t *testing.T) {
+	dir := t.TempDir()
+	foreign(t, dir)
+	d, _, err := New(dir, product, Options{}).open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for file, want := range map[string]error{
+		"clipos-8.0.0.efi": unix.ELOOP, "clipos-9.9.9.efi": fs.ErrNotExist, "clipos-7.0.0.efi": errForeign, "clipos-9.0.0.efi": errForeign,
+	} {
+		if _, err := d.openFile(file, os.O_RDONLY); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", file, err, want)
+		}
+	}
+}

@@ -135,7 +135,8 @@ func TestSortPairs(t *testing.T) {
 		},
 		{
 			"not listed",
-			entry("z.efi", "", ""), Entry{File: "clipos-5.0.0.efi", SortKey: "a", OSVersion: "9"},
+			entry("z.efi", "", ""),
+			Entry{File: "clipos-5.0.0.efi", SortKey: "a", OSVersion: "9"},
 		},
 	}
 	for _, test := range tests {

@@ -45,17 +45,26 @@ func readImage(r io.ReaderAt, sizeBytes int64) (image, error) {
 	if sizeBytes == 0 {
 		return image{}, errors.New("empty file")
 	}
-	dos, err := readExactly(r, 0, dosHeaderBytes, sizeBytes)
-	if err != nil || string(dos[:2]) != "MZ" {
-		return image{}, notPE(err)
+	dos, err := readExactly(r, 0, min(dosHeaderBytes, sizeBytes), sizeBytes)
+	if err != nil {
+		return image{}, err
+	}
+	if !bytes.HasPrefix(dos, []byte("MZ")) {
+		return image{}, errNotPE
+	}
+	if len(dos) < dosHeaderBytes {
+		return image{}, cutShort(sizeBytes, dosHeaderBytes)
 	}
 	place := int64(binary.LittleEndian.Uint32(dos[peHeaderPlace:]))
 	var header struct {
 		Magic [4]byte
 		pe.FileHeader
 	}
-	if err := readStruct(r, place, sizeBytes, &header); err != nil || string(header.Magic[:]) != "PE\x00\x00" {
-		return image{}, notPE(err)
+	if err := readStruct(r, place, sizeBytes, &header); err != nil {
+		return image{}, err
+	}
+	if string(header.Magic[:]) != "PE\x00\x00" {
+		return image{}, errNotPE
 	}
 	place += int64(binary.Size(header))
 	signatureEnd, err := readOptional(r, place, int64(header.SizeOfOptionalHeader), sizeBytes)
@@ -76,19 +85,15 @@ func readImage(r io.ReaderAt, sizeBytes int64) (image, error) {
 	return i, nil
 }
 
-func notPE(err error) error {
-	if err != nil {
-		return fmt.Errorf("not a PE image: %w", err)
-	}
-	return errors.New("not a PE image")
-}
-
 // readOptional returns where the certificate table ends, 0 without one. It is
 // appended to the file, and its address is a place in the file.
 func readOptional(r io.ReaderAt, place, lengthBytes, sizeBytes int64) (int64, error) {
 	data, err := readExactly(r, place, min(lengthBytes, maxOptionalBytes), sizeBytes)
-	if err != nil || len(data) < 2 {
-		return 0, errors.New("PE image: optional header cut short")
+	if err != nil {
+		return 0, err
+	}
+	if len(data) < 2 {
+		return 0, errors.New("PE image: no optional header")
 	}
 	var directories int
 	switch binary.LittleEndian.Uint16(data) {
@@ -113,7 +118,7 @@ func readSections(r io.ReaderAt, place int64, count int, sizeBytes int64) ([]sec
 	}
 	headers := make([]pe.SectionHeader32, count)
 	if err := readStruct(r, place, sizeBytes, headers); err != nil {
-		return nil, fmt.Errorf("PE image: section headers: %w", err)
+		return nil, err
 	}
 	sections := make([]section, count)
 	for n, h := range headers {
@@ -130,9 +135,13 @@ func readSections(r io.ReaderAt, place int64, count int, sizeBytes int64) ([]sec
 // check tells whether the file is as long as its headers say.
 func (i image) check(sizeBytes int64) error {
 	if i.endBytes > sizeBytes {
-		return fmt.Errorf("%w: %d of %d bytes", ErrCutShort, sizeBytes, i.endBytes)
+		return cutShort(sizeBytes, i.endBytes)
 	}
 	return nil
+}
+
+func cutShort(sizeBytes, endBytes int64) error {
+	return fmt.Errorf("%w: %d of %d bytes", ErrCutShort, sizeBytes, endBytes)
 }
 
 // find returns the sections of a name. systemd-boot 252 compares only as many
@@ -159,7 +168,7 @@ func readStruct(r io.ReaderAt, place, sizeBytes int64, into any) error {
 // readExactly reads bytes that must lie inside the file.
 func readExactly(r io.ReaderAt, place, lengthBytes, sizeBytes int64) ([]byte, error) {
 	if place > sizeBytes || lengthBytes > sizeBytes-place {
-		return nil, io.ErrUnexpectedEOF
+		return nil, cutShort(sizeBytes, place+lengthBytes)
 	}
 	data := make([]byte, lengthBytes)
 	_, err := io.ReadFull(io.NewSectionReader(r, place, lengthBytes), data)

@@ -3,6 +3,8 @@
 package efi
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,6 +97,28 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("%d bytes free, blocks of %d", s.FreeBytes, s.BlockBytes)
 	}
 	wantSnapshot(t, dir, before)
+}
+
+// A file is the same entry before it has its name as it is afterwards.
+func TestNewEntry(t *testing.T) {
+	image := buildUKI(t, osRelease("5.0.0"))
+	for file, content := range map[string][]byte{
+		"clipos-5.0.0.efi": image, "clipos-5.1.0+3.efi": half(image), "clipos-5.2.0.efi.new": image,
+		"clipos-5.3.0.efi": nil, "clipos-5.4.0.efi": []byte("text"), "debian.efi": half(image),
+	} {
+		t.Run(file, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, filepath.Join(dir, file), content)
+			want := entryNamed(t, survey(t, New(dir, product, Options{})), file)
+			got := NewEntry(product, file, bytes.NewReader(content), int64(len(content)))
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+			if errors.Is(got.Damaged, ErrCutShort) != (file == "clipos-5.1.0+3.efi") {
+				t.Errorf("damaged: %v", got.Damaged)
+			}
+		})
+	}
 }
 
 // What is no regular file belongs to nobody, whatever its name.

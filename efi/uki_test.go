@@ -65,6 +65,9 @@ func TestCutShort(t *testing.T) {
 		if (err == nil) != (int64(n) >= whole.endBytes) {
 			t.Errorf("%d of %d bytes: %v", n, len(image), err)
 		}
+		if err != nil && n >= len("MZ") && !errors.Is(err, ErrCutShort) {
+			t.Errorf("%d of %d bytes: %v, not ErrCutShort", n, len(image), err)
+		}
 		// A file may also be shorter than its folder says.
 		if _, err := ReadUKI(bytes.NewReader(image[:n]), whole.endBytes); (err == nil) && n < 70_000 {
 			t.Errorf("%d bytes where %d should be: no error", n, whole.endBytes)
@@ -103,12 +106,12 @@ func TestReadUKIErrors(t *testing.T) {
 		want   string
 	}{
 		{"MS-DOS magic", func(_ *testing.T, i []byte, _ headers) { i[0] = 'm' }, "not a PE image"},
-		{"PE header outside", func(_ *testing.T, i []byte, _ headers) { put32(i[peHeaderPlace:], 1<<31) }, "not a PE image: unexpected EOF"},
+		{"PE header outside", func(_ *testing.T, i []byte, _ headers) { put32(i[peHeaderPlace:], 1<<31) }, "cut short: 300000 of 2147483672 bytes"},
 		{"PE magic", func(_ *testing.T, i []byte, h headers) { i[h.pe+3] = 1 }, "not a PE image"},
 		{"no sections", func(_ *testing.T, i []byte, h headers) { i[h.pe+6] = 0 }, "PE image: 0 sections"},
 		{"97 sections", func(_ *testing.T, i []byte, h headers) { i[h.pe+6] = 97 }, "PE image: 97 sections"},
 		{"65535 sections", func(_ *testing.T, i []byte, h headers) { i[h.pe+6], i[h.pe+7] = 255, 255 }, "PE image: 65535 sections"},
-		{"no optional header", func(_ *testing.T, i []byte, h headers) { i[h.pe+20] = 0 }, "PE image: optional header cut short"},
+		{"no optional header", func(_ *testing.T, i []byte, h headers) { i[h.pe+20] = 0 }, "PE image: no optional header"},
 		{"other kind", func(_ *testing.T, i []byte, h headers) { i[h.optional] = 7 }, "PE image: unknown kind"},
 		{
 			"section outside",

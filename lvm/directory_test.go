@@ -5,6 +5,7 @@ package lvm_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -234,9 +235,9 @@ func TestDirectoryCutShort(t *testing.T) {
 	if err := os.Truncate(image, imageBytes/2); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range [][]byte{lvm.AlignedBuffer(imageBytes), make([]byte, imageBytes-1)} {
-		if n, err := d.ReadBackAt(p, 0); err == nil {
-			t.Errorf("%d bytes and no error", n)
+	for _, p := range [][]byte{lvm.AlignedBuffer(imageBytes), lvm.AlignedBuffer(imageBytes)[1:]} {
+		if n, err := d.ReadBackAt(p, 0); n != imageBytes/2 || !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			t.Errorf("%d bytes, %v, want half of them and %v", n, err, io.ErrUnexpectedEOF)
 		}
 	}
 }

@@ -126,6 +126,26 @@ func TestGroupWritesItsOwnExtents(t *testing.T) {
 	}
 }
 
+// Loop devices know discarding: they punch holes into their file.
+func TestGroupDiscards(t *testing.T) {
+	g, root := newGroup(t)
+	d, err := g.Open(t.Context(), "core_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := bytes.Repeat([]byte("core"), 3<<20)
+	if _, err := d.WriteAt(content, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.Flush(), d.Discard(4096), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	clear(content[4096:])
+	if !bytes.Equal(node(t, root, "core_1"), content) {
+		t.Error("not discarded, or not that")
+	}
+}
+
 func TestGroupActivates(t *testing.T) {
 	g, root := newGroup(t)
 	link := filepath.Join(root, "dev/mainvg/core_1")

@@ -33,7 +33,7 @@ func (d *device) readDirect(p []byte, off int64) (int, error) {
 	if isAligned(p, off) {
 		var err error
 		if n, err = d.direct.ReadAt(p[:len(p)&^(blockBytes-1)], off); err != nil {
-			return n, err
+			return n, noEOF(err)
 		}
 	}
 	if n == len(p) {
@@ -46,17 +46,16 @@ func (d *device) readDirect(p []byte, off int64) (int, error) {
 // readBounced reads whole blocks around what is wanted into a buffer of its
 // own. The last block of a volume may be cut short.
 func (d *device) readBounced(p []byte, off int64) (int, error) {
-	begin := off &^ (blockBytes - 1)
-	buffer := AlignedBuffer(int(min(roundUp(off+int64(len(p)))-begin, bounceBytes)))
+	buffer := AlignedBuffer(int(min(roundUp(int64(len(p)))+blockBytes, bounceBytes)))
 	n := 0
 	for n < len(p) {
-		skip := int(off + int64(n) - begin)
-		got, err := d.direct.ReadAt(buffer, begin)
+		at := off + int64(n)
+		skip := int(at % blockBytes)
+		got, err := d.direct.ReadAt(buffer, at-int64(skip))
 		if got <= skip {
 			return n, noEOF(err)
 		}
 		n += copy(p[n:], buffer[skip:got])
-		begin += int64(len(buffer))
 	}
 	return n, nil
 }

@@ -173,6 +173,7 @@ func (s *suite) testAnyRange() {
 		{8192, 4097},
 		{511, 513},
 		{12345, 1<<20 + 678},
+		{4097, 3<<20 + 5},
 		{len(content) - 1, 1},
 		{len(content) - 4096, 4096},
 		{len(content) - 5000, 5000},
