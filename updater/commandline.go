@@ -112,8 +112,11 @@ func coreVolumes(value string) []string {
 	return found
 }
 
+// isNameRune tells whether r does not end a name. What does not belong into a
+// command line at all ends none, so that the name with it is another one.
 func isNameRune(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("+_.-", r)
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+		strings.ContainsRune("+_.-", r) || r < ' ' || r > '~'
 }
 
 // rootHash returns the one root hash on the command line, in small letters.

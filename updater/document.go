@@ -51,11 +51,15 @@ func (d document) decode(into any) error {
 	return nil
 }
 
-// ownWords takes the names of our types out of the library's message.
+// ownWords takes the names of our types out of the library's message, and
+// quotes one that quotes the document.
 func ownWords(e *toml.DecodeError) error {
 	what, field, found := strings.Cut(strings.TrimPrefix(e.Error(), "toml: "), " into struct field ")
-	if !found {
+	if !found && len(what) <= 200 && !strings.ContainsFunc(what, isUnprintable) {
 		return errors.New(what)
+	}
+	if !found {
+		return fmt.Errorf("%.200q", what)
 	}
 	kind := field[strings.LastIndex(field, " ")+1:]
 	if kind == "}" {
@@ -63,6 +67,8 @@ func ownWords(e *toml.DecodeError) error {
 	}
 	return fmt.Errorf("%s, must be a %s", what, kind)
 }
+
+func isUnprintable(r rune) bool { return !strconv.IsPrint(r) }
 
 func (d document) atError(e *toml.DecodeError, what error) error {
 	line, _ := e.Position()

@@ -23,8 +23,7 @@ func (c *Config) loadFacts(p Paths) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if c.Running, err = policy.ParseRunningVersion(fields["VERSION_ID"]); err != nil {
-		// Not wrapped: ErrInvalidVersion is for versions that somebody offers.
-		return fmt.Errorf("%s: VERSION_ID: %s", file, err.Error())
+		return fmt.Errorf("%s: VERSION_ID: %w", file, err)
 	}
 	return c.loadMachineID(p)
 }

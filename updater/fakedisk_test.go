@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/lvm"
@@ -23,6 +24,8 @@ var errPowerCut = errors.New("power cut")
 // flush may survive a power cut or not, each piece for itself. The power is
 // cut before effect number dies.
 type fakeDisk struct {
+	// mu: what is written is read back at the same time.
+	mu              sync.Mutex
 	durable, cached diskState
 	// unflushed are the effects that only the cache has, in their order.
 	unflushed []effect
@@ -70,6 +73,8 @@ func (d *fakeDisk) step(name string) error {
 }
 
 func (d *fakeDisk) do(where, name string, apply func(diskState)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step(name); err != nil {
 		return err
 	}
@@ -81,6 +86,8 @@ func (d *fakeDisk) do(where, name string, apply func(diskState)) error {
 // flush makes durable what was done at a place. Metadata of the group is
 // everybody's: a change of it is flushed by the tool that makes it.
 func (d *fakeDisk) flush(where string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step("flush " + where); err != nil {
 		return err
 	}
@@ -203,6 +210,8 @@ func (d *fakeDevice) Discard(off int64) error {
 }
 
 func (d *fakeDevice) ReadBackAt(p []byte, off int64) (int, error) {
+	d.disk.mu.Lock()
+	defer d.disk.mu.Unlock()
 	if d.disk.dead {
 		return 0, errPowerCut
 	}
@@ -266,7 +275,11 @@ func (e fakeEntries) Publish(file string) error {
 	return e.flush("esp")
 }
 
-func (e fakeEntries) SetDefault(string) error { return e.step("set default") }
+func (e fakeEntries) SetDefault(string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.step("set default")
+}
 
 // bootable returns the versions that have an entry under a final name.
 func (s diskState) bootable() []string {

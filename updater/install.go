@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/clipos/updater/lvm"
 )
 
 // cleared is a claimed release whose volume no boot entry leads to.
@@ -20,9 +18,6 @@ type installed struct{ *cleared }
 
 // temporarySuffix is what efi.Partition.Stage puts behind an entry's name.
 const temporarySuffix = ".new"
-
-// writeChunkBytes is how much goes to the disk at a time.
-const writeChunkBytes = 4 << 20
 
 // clear is step 5. From here to the end of install the fallback is gone; the
 // running system boots as before.
@@ -74,70 +69,6 @@ func (r *run) prepareVolume(ctx context.Context, c *cleared) (err error) {
 		return nil
 	}
 	return r.volumes.Rename(ctx, volumeName(c.target.Replaces), name)
-}
-
-// writeCore writes the image, flushes, discards what lies behind it, and
-// reads it back from the device: the signature has to hold for what is there.
-func (r *run) writeCore(ctx context.Context, c *cleared) error {
-	size := c.core.Len()
-	// Written bytes and bytes read back both count.
-	total := 2 * size
-	if err := copyToDevice(ctx, c.device, c.core.reader(), func(n int64) { r.progress.bytes(n, total) }); err != nil {
-		return err
-	}
-	if err := c.device.Flush(); err != nil {
-		return err
-	}
-	if err := c.device.Discard(size); err != nil {
-		return err
-	}
-	verifier := r.config.key.NewVerifier(c.core.signature)
-	err := copyFromDevice(ctx, verifier, c.device, size, func(n int64) { r.progress.bytes(size+n, total) })
-	if err != nil {
-		return err
-	}
-	if verifier.Verify() != nil {
-		return ErrReadBackMismatch
-	}
-	return nil
-}
-
-func copyToDevice(ctx context.Context, d lvm.Device, r io.Reader, progress func(int64)) error {
-	buf := lvm.AlignedBuffer(writeChunkBytes)
-	for offset := int64(0); ; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := io.ReadFull(r, buf)
-		if _, err := d.WriteAt(buf[:n], offset); err != nil {
-			return err
-		}
-		offset += int64(n)
-		progress(offset)
-		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("reading the cache: %w", err)
-		}
-	}
-}
-
-func copyFromDevice(ctx context.Context, w io.Writer, d lvm.Device, size int64, progress func(int64)) error {
-	buf := lvm.AlignedBuffer(writeChunkBytes)
-	for offset := int64(0); offset < size; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := d.ReadBackAt(buf[:min(int64(len(buf)), size-offset)], offset)
-		if err != nil {
-			return fmt.Errorf("reading back: %w", err)
-		}
-		w.Write(buf[:n]) //nolint:errcheck // a hash does not fail
-		offset += int64(n)
-		progress(offset)
-	}
-	return nil
 }
 
 // stageEntry writes the EFI binary under its temporary name and reads it back:

@@ -25,6 +25,9 @@ import (
 // ErrNoSpace: the file system that holds the cache is full.
 var ErrNoSpace = errors.New("not enough space in the cache")
 
+// errForeign is about what was not made by us; it is left as it is.
+var errForeign = errors.New("not a regular file of our own with a single name; remove it")
+
 // Dir is the open cache folder.
 type Dir struct {
 	folder *os.File
@@ -107,7 +110,7 @@ func (d *Dir) open(name string, flags uint64) (*os.File, error) {
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
 	})
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: noSpace(err)}
+		return nil, &os.PathError{Op: "open", Path: path, Err: foreign(noSpace(err))}
 	}
 	f := os.NewFile(uintptr(fd), path)
 	var st unix.Stat_t
@@ -117,9 +120,20 @@ func (d *Dir) open(name string, flags uint64) (*os.File, error) {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 || int(st.Uid) != os.Geteuid() {
 		f.Close() //nolint:errcheck // nothing was written
-		return nil, fmt.Errorf("%s: not a regular file of our own with a single name; remove it", path)
+		return nil, fmt.Errorf("%s: %w", path, errForeign)
 	}
 	return f, nil
+}
+
+// foreign names what the kernel does not even open for us (openat2(2)): a
+// link, a folder, a socket, a mount.
+func foreign(err error) error {
+	for _, e := range []error{unix.ELOOP, unix.EISDIR, unix.ENXIO, unix.EXDEV} {
+		if errors.Is(err, e) {
+			return fmt.Errorf("%w: %w", errForeign, err)
+		}
+	}
+	return err
 }
 
 // createMode is 0600 for a file to be created; openat2 refuses a mode otherwise.

@@ -78,11 +78,14 @@ func (c *File) Begin(validator string, keep bool) error {
 	if keep && validator == c.validator {
 		return nil
 	}
-	v, err := c.dir.open(c.name+validatorSuffix, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
+	// Without O_TRUNC: a file is emptied only once it is known to be ours.
+	v, err := c.dir.open(c.name+validatorSuffix, unix.O_WRONLY|unix.O_CREAT)
 	if err != nil {
 		return err
 	}
-	_, err = v.WriteString(validator)
+	if err = v.Truncate(0); err == nil {
+		_, err = v.WriteString(validator)
+	}
 	if err = errors.Join(noSpace(err), v.Close()); err != nil {
 		return err
 	}

@@ -109,3 +109,28 @@ func TestCancelledBefore(t *testing.T) {
 		t.Error("asked all the same")
 	}
 }
+
+// TestCancelLooksLikeAnEnd has a server that ends its body, of no declared
+// length, because it sees the connection close.
+func TestCancelLooksLikeAnEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	answer := roundTripper(func(*http.Request) (*http.Response, error) {
+		body := readerFunc(func([]byte) (int, error) {
+			cancel()
+			return 0, io.EOF
+		})
+		return &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Body: io.NopCloser(body)}, nil
+	})
+	_, err := fetch.New(answer, nil, quick()).Document(ctx, address, 10)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

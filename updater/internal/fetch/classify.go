@@ -59,14 +59,11 @@ func classifyBody(url string, err error) error {
 	return permanent(url, ErrServer, "%s", text)
 }
 
-// isTLS reports what crypto/tls gives a type. Alerts, the peer's and our own,
-// are net.OpErrors whose Op is no operation.
+// isTLS reports what may be wrong at any time of a connection. Alerts, the peer's
+// and our own, are net.OpErrors whose Op is no operation.
 func isTLS(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Op == "remote error" || op.Op == "local error"
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
 	}
 	_, ok := errors.AsType[tls.RecordHeaderError](err)
 	return ok

@@ -90,7 +90,8 @@ func New(rt http.RoundTripper, header http.Header, limits Limits) *Client {
 	return &Client{transport: rt, header: header.Clone(), limits: limits.orDefault()}
 }
 
-// Document returns a whole body of at most maxBytes.
+// Document returns a whole body of at most maxBytes. Its errors are those of
+// [Client.File].
 func (c *Client) Document(ctx context.Context, url string, maxBytes int64) ([]byte, error) {
 	var m memory
 	if err := c.File(ctx, url, &m, maxBytes, nil); err != nil {
@@ -100,7 +101,7 @@ func (c *Client) Document(ctx context.Context, url string, maxBytes int64) ([]by
 }
 
 // Size returns how many bytes the server says a file has, -1 when it does not
-// say, without asking for any of them.
+// say, without asking for any of them. Its errors are those of [Client.File].
 func (c *Client) Size(ctx context.Context, url string) (int64, error) {
 	size := int64(-1)
 	err := c.persist(ctx, &watch{url: url, limits: c.limits}, func(ctx context.Context) error {

@@ -16,8 +16,9 @@ const maxHeaderBytes = 64 << 10
 // NewTransport returns a transport that trusts the certificates in roots and no
 // others; nil is nobody, not the system's.
 //
-// What is not set is meant: no Proxy (http.DefaultTransport takes one from the
-// environment), no DialContext for another resolver, no ClientSessionCache.
+// What is not set is meant: no Proxy, which http.DefaultTransport takes from the
+// environment, and no ClientSessionCache, as every answer comes from a server
+// that has shown its certificate.
 func NewTransport(roots *x509.CertPool, l Limits) *http.Transport {
 	l = l.orDefault()
 	if roots == nil {

@@ -103,12 +103,38 @@ func TestTransportAlone(t *testing.T) {
 }
 
 func TestNotTLS(t *testing.T) {
-	s := httptest.NewServer(http.NotFoundHandler())
-	defer s.Close()
-	client := fetch.New(fetch.NewTransport(x509.NewCertPool(), quick()), identity, quick())
-	_, err := client.Document(t.Context(), strings.Replace(s.URL, "http:", "https:", 1), 10)
-	if !errors.Is(err, fetch.ErrTLS) {
-		t.Errorf("error %v, want %v", err, fetch.ErrTLS)
+	tests := map[string]string{
+		"HTTP":                "HTTP/1.0 400 Bad Request\r\n\r\n",
+		"a record of its own": "\x16\x03\x03\x00\x04\x0e\x00\x00\x00", // the end of a greeting that never began
+	}
+	for name, answer := range tests {
+		t.Run(name, func(t *testing.T) {
+			client := fetch.New(fetch.NewTransport(nil, quick()), identity, quick())
+			_, err := client.Document(t.Context(), "https://"+answeringPort(t, answer), 10)
+			if !errors.Is(err, fetch.ErrTLS) {
+				t.Errorf("error %v, want %v", err, fetch.ErrTLS)
+			}
+		})
+	}
+}
+
+// TestForgedRecord puts bytes into the connection that are not the server's.
+func TestForgedRecord(t *testing.T) {
+	tests := map[string]string{"no record": "HTTP/1.0 200 OK\r\n\r\n", "of other keys": "\x17\x03\x03\x00\x20" + strings.Repeat("x", 32)}
+	for name, forged := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				raw(w, func(c net.Conn) {
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"+string(truth[:1000]))
+					_, _ = io.WriteString(c.(*tls.Conn).NetConn(), forged)
+				})
+			})
+			dst := &file{t: t}
+			if err := s.client(quick()).File(t.Context(), s.URL, dst, 2000, nil); !errors.Is(err, fetch.ErrTLS) {
+				t.Errorf("error %v, want %v", err, fetch.ErrTLS)
+			}
+			dst.holds(truth[:1000])
+		})
 	}
 }
 
@@ -182,101 +208,5 @@ func TestProxyIgnored(t *testing.T) {
 	}
 	if dialled.Load() != "updates.example:443" {
 		t.Errorf("dialled %v", dialled.Load())
-	}
-}
-
-func TestNetworkUnavailable(t *testing.T) {
-	tests := []struct {
-		name string
-		dial func() (net.Conn, error)
-	}{
-		{"refused", func() (net.Conn, error) { return net.Dial("tcp", closedPort(t)) }},
-		{"no such host", func() (net.Conn, error) {
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}}
-		}},
-		{"closed in the handshake", func() (net.Conn, error) { return net.Dial("tcp", closingPort(t)) }},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			dials := new(atomic.Int32)
-			transport := fetch.NewTransport(nil, quick())
-			transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return test.dial() }
-			client := fetch.New(counting(transport, dials), nil, quick())
-			_, err := client.Document(t.Context(), "https://updates.example/version", 10)
-			if !errors.Is(err, fetch.ErrNetwork) || isContext(err) {
-				t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
-			}
-			if n := dials.Load(); n != 5 {
-				t.Errorf("%d attempts, want 5", n)
-			}
-		})
-	}
-}
-
-// closedPort is an address of this machine where nobody listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// closingPort is an address where a connection is closed after its first byte.
-func closingPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Read(make([]byte, 1))
-			_ = c.Close()
-		}
-	}()
-	return l.Addr().String()
-}
-
-// TestHandshakeNeverEnds has a server that takes connections and says nothing.
-func TestHandshakeNeverEnds(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	limits := quick()
-	limits.ConnectTimeout = 20 * time.Millisecond
-	client := fetch.New(fetch.NewTransport(nil, limits), nil, limits)
-	_, err = client.Document(t.Context(), "https://"+l.Addr().String(), 10)
-	if !errors.Is(err, fetch.ErrNetwork) || isContext(err) {
-		t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
-	}
-}
-
-// TestReset breaks a connection by force in the middle of a body.
-func TestReset(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		raw(w, func(c net.Conn) {
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"+strings.Repeat("x", 1000))
-			time.Sleep(20 * time.Millisecond)
-			_ = c.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
-			_ = c.(*tls.Conn).NetConn().Close()
-		})
-	})
-	dst := &file{t: t}
-	err := s.client(quick()).File(t.Context(), s.URL, dst, 2000, nil)
-	if !errors.Is(err, fetch.ErrNetwork) {
-		t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
-	}
-	if n := len(s.asked()); n != 5 {
-		t.Errorf("%d requests, want 5", n)
 	}
 }

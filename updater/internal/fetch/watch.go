@@ -39,7 +39,9 @@ func (w *watch) during(ctx context.Context, work func(context.Context) error) er
 	for {
 		select {
 		case err := <-ended:
-			if err != nil && ctx.Err() != nil {
+			// Even after a success: to cancel closes the connection, and a
+			// server that sees it close may end its body as if it were whole.
+			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return err
