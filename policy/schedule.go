@@ -5,6 +5,7 @@ package policy
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"time"
 )
 
@@ -14,8 +15,9 @@ type Schedule struct {
 	Interval time.Duration
 	// FirstCheck is the least time after the daemon's start.
 	FirstCheck time.Duration
-	// MachineID shifts both by up to a tenth, always the same way, so that a
-	// fleet switched on together does not ask together.
+	// MachineID shifts Interval by up to a tenth to either side and FirstCheck
+	// by up to a tenth later, always the same way, so that a fleet switched on
+	// together does not ask together.
 	MachineID string
 }
 
@@ -26,7 +28,7 @@ const retryBase = 5 * time.Minute
 // failed since lastCheck, the last attempt, which is zero for never. A
 // lastCheck in the future, left by a clock that was wrong, counts as never.
 func (s Schedule) Next(now, started, lastCheck time.Time, failures int) time.Time {
-	earliest := started.Add(s.shift(s.FirstCheck))
+	earliest := started.Add(s.FirstCheck + part(s.share(), s.FirstCheck))
 	if lastCheck.IsZero() || lastCheck.After(now) {
 		return earliest
 	}
@@ -39,8 +41,8 @@ func (s Schedule) Next(now, started, lastCheck time.Time, failures int) time.Tim
 
 // retry is the exponential wait after so many failures, without end after none.
 func (s Schedule) retry(failures int) time.Duration {
-	if failures == 0 {
-		return 1<<63 - 1
+	if failures <= 0 {
+		return math.MaxInt64
 	}
 	// Sixteen doublings are already longer than any sensible interval.
 	return s.shift(retryBase << min(failures-1, 16))
@@ -48,7 +50,16 @@ func (s Schedule) retry(failures int) time.Duration {
 
 // shift moves d by this machine's share of a tenth, earlier or later.
 func (s Schedule) shift(d time.Duration) time.Duration {
+	return d + part(2*s.share()-1, d)
+}
+
+// share is this machine's own number, from 0 to less than 1.
+func (s Schedule) share() float64 {
 	sum := sha256.Sum256([]byte("schedule\x00" + s.MachineID))
-	share := float64(binary.BigEndian.Uint32(sum[:4]))/(1<<31) - 1
-	return d + time.Duration(share*float64(d)/10)
+	return float64(binary.BigEndian.Uint32(sum[:4])) / (1 << 32)
+}
+
+// part is a share of a tenth of d.
+func part(share float64, d time.Duration) time.Duration {
+	return time.Duration(share * float64(d) / 10)
 }
