@@ -11,11 +11,14 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// do runs f in the loop and waits for it.
-func (d *Daemon) do(ctx context.Context, f func()) error {
+// freshCheck is how old a check may be for its answer to be used again.
+const freshCheck = 5 * time.Minute
+
+// do runs f in the loop, with Run's context, and waits for it.
+func (d *Daemon) do(ctx context.Context, f func(run context.Context)) error {
 	done := make(chan struct{})
 	select {
-	case d.calls <- func() { f(); close(done) }:
+	case d.calls <- func(run context.Context) { defer close(done); f(run) }:
 		<-done
 		return nil
 	case <-d.stopped:
@@ -30,108 +33,105 @@ func (d *Daemon) do(ctx context.Context, f func()) error {
 func (d *Daemon) Check(ctx context.Context) (updater.Check, error) {
 	var j *job
 	var refused error
-	err := d.do(ctx, func() {
-		switch {
-		case d.stopping:
-			refused = updater.ErrCancelled
-		case d.job == nil:
-			j = d.beginCheck(ctx, false)
-		case d.job.isUpdate():
-			refused = updater.ErrBusy
-		default:
-			j = d.job
-		}
-	})
-	if err != nil || refused != nil {
-		return updater.Check{}, cmp.Or(err, refused)
+	err := d.do(ctx, func(run context.Context) { j, refused = d.joinCheck(run) })
+	if err := cmp.Or(err, refused); err != nil {
+		return updater.Check{}, err
 	}
 	return j.wait(ctx)
 }
 
-func (j *job) wait(ctx context.Context) (updater.Check, error) {
-	select {
-	case <-j.done:
-		return j.check, j.err
-	case <-ctx.Done():
-		return updater.Check{}, fmt.Errorf("%w: no answer in time", updater.ErrNetworkUnavailable)
+// joinCheck returns the check that runs, or begins one.
+func (d *Daemon) joinCheck(run context.Context) (*job, error) {
+	switch {
+	case run.Err() != nil:
+		return nil, updater.ErrCancelled
+	case d.job == nil:
+		return d.beginCheck(run, false), nil
+	case d.job.isUpdate():
+		return nil, updater.ErrBusy
 	}
+	return d.job, nil
 }
 
 // Update begins to install version, or the newest when it is empty, and
 // returns the transaction. Whatever can be refused is refused here. The same
 // version as the one being installed joins; another is ErrBusy.
 func (d *Daemon) Update(ctx context.Context, version string) (transaction string, err error) {
-	if transaction, err = d.join(ctx, version); transaction != "" || err != nil {
-		return transaction, err
-	}
 	if version == "" {
-		version, err = d.newest(ctx)
-	} else {
-		err = d.Engine.Acceptable(ctx, version)
-	}
-	if err != nil {
-		return "", err
-	}
-	var refused error
-	err = d.do(ctx, func() {
-		switch {
-		case d.stopping:
-			refused = updater.ErrCancelled
-		case d.job == nil:
-			var j *job
-			if j, refused = d.beginUpdate(ctx, version, false); refused == nil {
-				transaction = j.transaction
-			}
-		case d.job.isUpdate() && d.job.version == version:
-			transaction = d.job.transaction
-		default:
-			refused = updater.ErrBusy
+		if version, err = d.newest(ctx); err != nil {
+			return "", err
 		}
-	})
-	return transaction, cmp.Or(err, refused)
+	}
+	return d.start(ctx, version, d.Engine.Acceptable(ctx, version))
 }
 
-// join returns the transaction that runs when it is for the same version.
-func (d *Daemon) join(ctx context.Context, version string) (transaction string, err error) {
-	var refused error
-	err = d.do(ctx, func() {
-		if d.job == nil || !d.job.isUpdate() {
-			return
-		}
-		if version != "" && version != d.job.version {
-			refused = fmt.Errorf("%w: %s", updater.ErrBusy, d.job.version)
-			return
-		}
-		transaction = d.job.transaction
-	})
-	return transaction, cmp.Or(err, refused)
-}
-
-// newest returns the version the server offers, asked for again when the last
-// answer is old.
-func (d *Daemon) newest(ctx context.Context) (string, error) {
+// newest returns the version being installed, else the one the server offers,
+// asked for again when its last answer is old.
+func (d *Daemon) newest(ctx context.Context) (version string, err error) {
 	var offer updater.Check
-	err := d.do(ctx, func() {
-		if time.Since(d.offered) < freshCheck {
+	var check *job
+	var refused error
+	err = d.do(ctx, func(run context.Context) {
+		switch {
+		case d.job != nil && d.job.isUpdate():
+			version = d.job.version
+		case d.isFresh():
 			offer = d.offer
+		default:
+			check, refused = d.joinCheck(run)
 		}
 	})
-	if err == nil && !offer.Available {
-		offer, err = d.Check(ctx)
+	if err = cmp.Or(err, refused); err == nil && check != nil {
+		offer, err = check.wait(ctx)
 	}
-	if err != nil {
-		return "", err
-	}
-	if !offer.Available {
+	switch {
+	case err != nil || version != "":
+		return version, err
+	case !offer.Available:
 		return "", fmt.Errorf("%w: %s runs, the server offers %s", updater.ErrNoUpdate, offer.Running, offer.Version)
 	}
 	return offer.Version, nil
 }
 
+// isFresh tells that the server's last answer may be used again.
+func (d *Daemon) isFresh() bool {
+	age := d.wall().Sub(d.offered)
+	return age >= 0 && age < freshCheck
+}
+
+// start begins an update against which refused may speak. The update of the
+// same version that runs is joined all the same: that its volume is in use is
+// no wonder. A check that runs is waited for.
+func (d *Daemon) start(ctx context.Context, version string, refused error) (transaction string, err error) {
+	for {
+		var check *job
+		ended := d.do(ctx, func(run context.Context) {
+			switch {
+			case d.job != nil && d.job.isUpdate():
+				transaction, err = d.job.join(version)
+			case refused != nil:
+				err = refused
+			case run.Err() != nil:
+				err = updater.ErrCancelled
+			case d.job != nil:
+				check = d.job
+			default:
+				transaction, err = d.beginUpdate(run, version, false)
+			}
+		})
+		if ended != nil || check == nil {
+			return transaction, cmp.Or(ended, err)
+		}
+		if _, err := check.wait(ctx); ctx.Err() != nil {
+			return "", err
+		}
+	}
+}
+
 // Cancel ends a transaction, or the one that runs when it is empty.
 func (d *Daemon) Cancel(ctx context.Context, transaction string) error {
 	var refused error
-	err := d.do(ctx, func() {
+	err := d.do(ctx, func(context.Context) {
 		if d.job == nil || !d.job.isUpdate() || transaction != "" && transaction != d.job.transaction {
 			refused = updater.ErrNoTransaction
 			return

@@ -4,9 +4,9 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +14,8 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// Engine does the work: *updater.Updater.
+// Engine does the work: *updater.Updater. Check and Update are called one at a
+// time, the other methods at any time and from any goroutine.
 type Engine interface {
 	Check(context.Context) (updater.Check, error)
 	Acceptable(ctx context.Context, version string) error
@@ -50,23 +51,19 @@ type Options struct {
 	BootComplete func(context.Context) (bool, error)
 }
 
-const (
-	// freshCheck is how old a check may be for its answer to be used again.
-	freshCheck = 5 * time.Minute
-	// bootPollInterval is how often an unfinished boot is looked at.
-	bootPollInterval = 30 * time.Second
-	// housekeeping bounds the work between jobs: reading volumes and entries.
-	housekeeping = time.Minute
-)
+// housekeeping bounds the work between jobs: reading volumes and entries.
+const housekeeping = time.Minute
 
 // Daemon keeps one system up to date.
 type Daemon struct {
 	Options
 	publishers []Publisher
 	schedule   policy.Schedule
-	started    time.Time
+	// wall is the wall clock, without the monotonic reading that Sub and
+	// Before would prefer.
+	wall func() time.Time
 
-	calls    chan func()
+	calls    chan func(context.Context)
 	statuses chan jobStatus
 	results  chan jobResult
 	stopped  chan struct{}
@@ -74,14 +71,15 @@ type Daemon struct {
 	published atomic.Pointer[updater.Overview]
 
 	// What follows belongs to the loop.
-	job       *job
-	view      updater.Overview
-	installed []updater.Installed
-	offer     updater.Check
-	offered   time.Time
-	confirmed bool
-	stopping  bool
-	lastBeat  time.Time
+	started  time.Time
+	job      *job
+	view     updater.Overview
+	offer    updater.Check // the last answer of the server
+	offered  time.Time
+	planned  time.Time // the check that the next one is planned from
+	lastBeat time.Time // the last sign of life of the job
+	lastTold time.Time // the last status line
+	stopping bool
 }
 
 // New returns a daemon that tells what happens to the publishers.
@@ -89,7 +87,8 @@ func New(o Options) *Daemon {
 	d := &Daemon{
 		Options:  o,
 		schedule: policy.Schedule{Interval: o.Rules.Interval, FirstCheck: o.Rules.FirstCheck, MachineID: o.MachineID},
-		calls:    make(chan func()),
+		wall:     func() time.Time { return time.Now().Round(0) },
+		calls:    make(chan func(context.Context)),
 		statuses: make(chan jobStatus),
 		results:  make(chan jobResult),
 		stopped:  make(chan struct{}),
@@ -106,50 +105,60 @@ func New(o Options) *Daemon {
 func (d *Daemon) Attach(p Publisher) { d.publishers = append(d.publishers, p) }
 
 // Run works until ctx ends: then the job that runs is cancelled, or finished
-// when it is in the final swap, and completed like any other.
+// when it is in the final swap, and completed like any other. An error means
+// that the daemon did not start.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer close(d.stopped)
 	d.started = time.Now()
 	if err := d.recover(ctx); err != nil {
 		return fmt.Errorf("cannot start: %w", err)
 	}
-	check := time.NewTimer(time.Until(d.view.NextCheck))
-	defer check.Stop()
-	boot := time.NewTicker(bootPollInterval)
-	defer boot.Stop()
+	var boot sync.WaitGroup
+	defer boot.Wait()
+	boot.Go(func() { d.confirmBoot(ctx) })
 	feed, stopFeeding := d.watchdog()
 	defer stopFeeding()
-	d.confirmBoot(ctx)
-	for {
-		check.Reset(max(0, time.Until(d.view.NextCheck)))
+	d.loop(ctx, feed)
+	return nil
+}
+
+// loop ends when ctx has ended and no job runs.
+func (d *Daemon) loop(ctx context.Context, feed <-chan time.Time) {
+	clock := time.NewTimer(0)
+	defer clock.Stop()
+	for end := ctx.Done(); end != nil || d.job != nil; {
+		clock.Reset(d.untilTick())
 		select {
 		case call := <-d.calls:
-			call()
+			call(ctx)
 		case s := <-d.statuses:
 			d.advance(s)
 		case r := <-d.results:
 			d.finish(ctx, r)
-		case <-check.C:
-			d.checkBySchedule(ctx)
-		case <-boot.C:
-			d.confirmBoot(ctx)
+		case <-clock.C:
+			d.tick(ctx)
 		case <-feed:
 			d.feed()
-		case <-ctx.Done():
-			return d.shutDown(context.WithoutCancel(ctx))
+		case <-end:
+			end = nil
+			d.beginStop()
 		}
 	}
 }
 
 // recover brings order to what an earlier run left, and tells it.
 func (d *Daemon) recover(ctx context.Context) error {
-	found, err := d.Engine.Recover(ctx)
+	limited, cancel := context.WithTimeout(ctx, housekeeping)
+	defer cancel()
+	found, err := d.Engine.Recover(limited)
 	for _, n := range found.Notes {
 		d.Log.Info(n)
 	}
 	switch {
-	case errors.Is(err, context.Canceled):
-		return err
+	case ctx.Err() != nil:
+		// Stopped, which is no failure. Nothing was told yet; the next start
+		// tells it.
+		return nil
 	case err != nil:
 		// A disk that is not in order now may be later: every update looks anew.
 		d.Log.Error("cannot read what is installed", "error", err)
@@ -157,90 +166,29 @@ func (d *Daemon) recover(ctx context.Context) error {
 	}
 	d.setInstalled(found.Installed)
 	record := d.Engine.Record()
-	d.view.LastCheck, d.view.LastSuccess = record.LastCheck, record.LastSuccess
+	d.planned = record.LastCheck
 	d.view.AvailableVersion = d.stillAvailable(record.AvailableVersion)
-	d.view.State = d.restingState()
-	d.plan()
-	d.publish()
-	d.notify("READY=1\nSTATUS=" + d.restingLine())
+	if t := record.Unfinished; t != nil && d.view.LastError == nil && !d.isPresent(t.Version) {
+		d.view.LastError = updater.ErrInterrupted
+	}
+	d.rest()
+	if err := d.Notify("READY=1"); err != nil {
+		return err
+	}
 	if t := record.Unfinished; t != nil {
-		d.complete(t.ID, t.Version, updater.ErrInterrupted)
+		d.emit(updater.CompletedEvent{Transaction: t.ID, Version: t.Version, Err: updater.ErrInterrupted})
+		d.strikeOff()
 	}
 	return nil
 }
 
-// stillAvailable drops a remembered offer that has been installed since.
-func (d *Daemon) stillAvailable(version string) string {
-	v, err := policy.ParseVersion(version)
-	if err != nil {
-		return ""
-	}
-	running, err := policy.ParseVersion(d.RunningVersion)
-	if err != nil || v.Compare(running) <= 0 || version == d.view.PendingVersion {
-		return ""
-	}
-	return version
-}
-
-// shutDown ends the job that runs. No new one begins.
-func (d *Daemon) shutDown(ctx context.Context) error {
+// beginStop ends the job that runs, in the final swap by waiting for it. No
+// new one begins.
+func (d *Daemon) beginStop() {
 	d.stopping = true
-	d.notify("STOPPING=1")
-	if d.job != nil {
-		// In the final swap it goes on, and is waited for all the same.
-		_ = d.job.stop()
-	}
-	for d.job != nil {
-		select {
-		case call := <-d.calls:
-			call()
-		case s := <-d.statuses:
-			d.advance(s)
-		case r := <-d.results:
-			d.finish(ctx, r)
-		}
-	}
-	return nil
-}
-
-// confirmBoot records that the running version came up, once it has.
-func (d *Daemon) confirmBoot(ctx context.Context) {
-	if d.confirmed || d.installed == nil {
+	if d.job != nil && d.job.stop() != nil {
+		d.notify(fmt.Sprintf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%d\nSTATUS=finishing the final swap", swapLimit.Microseconds()))
 		return
 	}
-	complete, err := d.BootComplete(ctx)
-	if err != nil {
-		d.Log.Warn("cannot learn whether the system has come up", "error", err)
-		return
-	}
-	if !complete {
-		return
-	}
-	if err := d.Engine.ConfirmGood(d.installed); err != nil {
-		d.Log.Error("cannot record that this version is good", "error", err)
-		return
-	}
-	d.confirmed = true
-}
-
-func (d *Daemon) notify(state string) {
-	if err := d.Notify(state); err != nil {
-		d.Log.Warn("cannot notify the service manager", "error", err)
-	}
-}
-
-func (d *Daemon) watchdog() (<-chan time.Time, func()) {
-	if d.WatchdogInterval == 0 {
-		return nil, func() {}
-	}
-	// Half the interval, as sd_watchdog_enabled(3) recommends.
-	t := time.NewTicker(d.WatchdogInterval / 2)
-	return t.C, t.Stop
-}
-
-// feed tells the service manager that the loop turns and the job moves.
-func (d *Daemon) feed() {
-	if d.job == nil || time.Since(d.lastBeat) < d.WatchdogInterval {
-		d.notify("WATCHDOG=1")
-	}
+	d.notify("STOPPING=1\nSTATUS=stopping")
 }

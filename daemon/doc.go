@@ -9,13 +9,26 @@
 // called from elsewhere hand it a function to run and wait; the two kinds of
 // job, a check and an update, each run in a goroutine of their own and report
 // back to it. There is at most one job. Whatever changes is published from
-// the loop, so that every observer sees the same order.
+// the loop, so that every observer sees the same order: first the state that
+// an event has led to, then the event. The loop itself never waits for the
+// server, for LVM or for systemd's answer.
 //
 // # Transactions
 //
 // An update is a transaction: it is recorded before it begins, ends in exactly
 // one CompletedEvent, and is struck off after that. A transaction found in the
 // record at start was ended by a crash, and is completed then, as interrupted.
+// A cancellation is obeyed or refused: once [Daemon.Cancel] has returned nil
+// the transaction ends as cancelled, and once the final swap has begun Cancel
+// returns ErrNotCancelable.
+//
+// # Time
+//
+// Whether a check is due, an answer fresh or the last success long ago is
+// asked of the wall clock, again at least once a minute: the monotonic one
+// stands still while the machine sleeps, and a timer alone would be late by
+// as much. How long the daemon runs is asked of the monotonic one, because
+// the wall clock of a machine without a battery jumps soon after start.
 //
 // # Watchdog
 //

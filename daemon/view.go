@@ -4,14 +4,13 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
-	"time"
 
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
 
 func (d *Daemon) publish() {
-	d.view.Stale = d.isStale(time.Now())
+	d.view.Stale = d.isStale()
 	view := d.view
 	d.published.Store(&view)
 	for _, p := range d.publishers {
@@ -25,35 +24,19 @@ func (d *Daemon) emit(e updater.Event) {
 	}
 }
 
-// isStale tells that no check has succeeded for longer than allowed; a
-// machine that never had one counts from the daemon's start.
-func (d *Daemon) isStale(now time.Time) bool {
-	since := d.view.LastSuccess
-	if since.IsZero() {
-		since = d.started
-	}
-	return now.Sub(since) > d.Rules.StaleAfter
+// rest publishes what is known while no job runs.
+func (d *Daemon) rest() {
+	record := d.Engine.Record()
+	d.view.LastCheck, d.view.LastSuccess = record.LastCheck, record.LastSuccess
+	d.view.State = d.restingState()
+	d.plan()
+	d.publish()
+	d.notifyStatus(d.restingLine())
 }
 
-// setInstalled takes over what is on the disk.
-func (d *Daemon) setInstalled(list []updater.Installed) {
-	d.installed = list
-	d.view.PendingVersion, d.view.FallbackVersion = "", ""
-	for _, i := range list {
-		switch {
-		case i.State == updater.InstalledPending && d.view.PendingVersion == "":
-			d.view.PendingVersion = i.Version
-		case i.State == updater.InstalledFallback && d.view.FallbackVersion == "":
-			d.view.FallbackVersion = i.Version
-		}
-	}
-	d.view.RebootRequired = d.view.PendingVersion != ""
-}
-
-// restingState is the state when no job runs.
 func (d *Daemon) restingState() updater.State {
 	switch {
-	case d.view.LastError != nil && !errors.Is(d.view.LastError, updater.ErrNoUpdate):
+	case d.view.LastError != nil:
 		return updater.StateFailed
 	case d.view.RebootRequired:
 		return updater.StateRebootRequired
@@ -61,24 +44,59 @@ func (d *Daemon) restingState() updater.State {
 	return updater.StateIdle
 }
 
-func (d *Daemon) restingLine() string {
-	switch d.view.State {
-	case updater.StateFailed:
-		return d.view.LastError.Error()
-	case updater.StateRebootRequired:
-		return d.view.PendingVersion + " is installed, reboot to use it"
+// failure is what of a job's error is the daemon's last error. That somebody
+// cancelled it, or that there was nothing to do, is no failure.
+func failure(err error) error {
+	if errors.Is(err, updater.ErrCancelled) || errors.Is(err, updater.ErrNoUpdate) {
+		return nil
 	}
-	return "up to date"
+	return err
 }
 
-// statusLine is what systemctl status shows.
-func statusLine(s updater.Status) string {
-	line := fmt.Sprintf("%s %s", s.Stage, s.Version)
-	if s.BytesTotal > 0 {
-		line += fmt.Sprintf(": %d %%", 100*s.BytesDone/s.BytesTotal)
+// isStale tells that no check has succeeded for longer than allowed; a
+// machine that never had one counts from the daemon's start.
+func (d *Daemon) isStale() bool {
+	now := d.wall()
+	since := d.view.LastSuccess
+	if since.IsZero() {
+		since = d.startedOn(now)
 	}
-	if s.BytesPerSecond > 0 {
-		line += fmt.Sprintf(", %.1f MB/s", float64(s.BytesPerSecond)/1e6)
+	return now.Sub(since) > d.Rules.StaleAfter
+}
+
+// setInstalled takes over what is on the disk.
+func (d *Daemon) setInstalled(list []updater.Installed) {
+	pending, fallback := "", ""
+	for _, i := range list {
+		switch {
+		case i.State == updater.InstalledPending && pending == "":
+			pending = i.Version
+		case i.State == updater.InstalledFallback && fallback == "":
+			fallback = i.Version
+		}
 	}
-	return line
+	d.view.FallbackVersion = fallback
+	d.setPending(pending)
+}
+
+func (d *Daemon) setPending(version string) {
+	d.view.PendingVersion, d.view.RebootRequired = version, version != ""
+	d.view.AvailableVersion = d.stillAvailable(d.view.AvailableVersion)
+}
+
+// stillAvailable drops an offer that has been installed since.
+func (d *Daemon) stillAvailable(version string) string {
+	v, err := policy.ParseVersion(version)
+	if err != nil || version == d.view.PendingVersion {
+		return ""
+	}
+	if running, err := policy.ParseVersion(d.RunningVersion); err != nil || v.Compare(running) <= 0 {
+		return ""
+	}
+	return version
+}
+
+// isPresent tells that a version runs or waits for a reboot.
+func (d *Daemon) isPresent(version string) bool {
+	return version == d.RunningVersion || version == d.view.PendingVersion
 }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clipos/updater/updater"
+)
+
+// TestBootIsConfirmed once it is complete, by what is on the disk then: at
+// start the running entry still had its boot counter.
+func TestBootIsConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		e.installed[0].TriesLeft = 2
+		var complete atomic.Bool
+		boot(t, e, func(o *Options) {
+			o.BootComplete = func(context.Context) (bool, error) { return complete.Load(), nil }
+		})
+		pass(10 * time.Minute)
+		if e.count("good") != 0 {
+			t.Error("confirmed before the boot was complete")
+		}
+		e.set(func() { e.installed[0].TriesLeft = -1 })
+		complete.Store(true)
+		pass(bootPollInterval)
+		if got := e.Record().HighestGood; got != running {
+			t.Errorf("highest good version %q, want %q", got, running)
+		}
+		pass(time.Hour)
+		if n := e.count("good"); n != 1 {
+			t.Errorf("confirmed %d times", n)
+		}
+	})
+}
+
+func TestBootIsConfirmedLater(t *testing.T) {
+	tests := map[string]func(e *fakeEngine, o *Options, broken *atomic.Bool){
+		"systemd does not answer": func(_ *fakeEngine, o *Options, broken *atomic.Bool) {
+			o.BootComplete = func(context.Context) (bool, error) {
+				if broken.Load() {
+					return false, errors.New("no answer")
+				}
+				return true, nil
+			}
+		},
+		"the disk is not in order": func(e *fakeEngine, _ *Options, _ *atomic.Bool) { e.readError = errDisk },
+		"the disk is full":         func(e *fakeEngine, _ *Options, _ *atomic.Bool) { e.unwritable = errFull },
+	}
+	for name, breakIt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t)
+				var broken atomic.Bool
+				broken.Store(true)
+				boot(t, e, func(o *Options) { breakIt(e, o, &broken) })
+				pass(5 * bootPollInterval)
+				if got := e.Record().HighestGood; got != "" {
+					t.Errorf("highest good version %q", got)
+				}
+				broken.Store(false)
+				e.set(func() { e.readError, e.unwritable = nil, nil })
+				pass(bootPollInterval)
+				if got := e.Record().HighestGood; got != running {
+					t.Errorf("highest good version %q, want %q", got, running)
+				}
+			})
+		})
+	}
+}
+
+// TestBootQueryHangs: the loop does not wait for systemd, and Run's end does
+// not either.
+func TestBootQueryHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		m := boot(t, e, func(o *Options) {
+			o.BootComplete = func(ctx context.Context) (bool, error) {
+				<-ctx.Done()
+				return false, ctx.Err()
+			}
+		})
+		wantError(t, m.heard.outcome(t, m.update(newer)), nil)
+		m.wantState(updater.StateRebootRequired)
+	})
+}
