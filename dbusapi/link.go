@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -48,19 +49,35 @@ func (s *Service) open(ctx context.Context) (*link, error) {
 }
 
 // own requests the name and wants it at once: in a queue behind another daemon
-// this one would take over without notice.
+// this one would take over without notice. From itself it takes the name: a bus
+// that has stopped listening to a connection does not notice that it was closed.
+// (Whoever may own the name may replace the owner; that is root alone.)
 func (l *link) own(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
 	defer cancel()
+	self := identity{name: l.bus.Names()[0]}
+	if err := l.bus.callBus(ctx, "GetId", &self.bus); err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	flags := dbus.NameFlagDoNotQueue | dbus.NameFlagAllowReplacement
+	owner := identity{bus: self.bus}
+	if l.bus.callBus(ctx, "GetNameOwner", &owner.name, BusName) == nil && owner == l.service.former {
+		flags |= dbus.NameFlagReplaceExisting
+	}
 	var reply dbus.RequestNameReply
-	if err := l.bus.callBus(ctx, "RequestName", &reply, BusName, dbus.NameFlagDoNotQueue); err != nil {
+	if err := l.bus.callBus(ctx, "RequestName", &reply, BusName, flags); err != nil {
 		return fmt.Errorf("bus name %s: %w", BusName, err)
 	}
 	if reply != dbus.RequestNameReplyPrimaryOwner {
 		return ErrNameTaken
 	}
+	l.service.former = self
 	return nil
 }
+
+// identity is one connection to one bus. A bus gives no unique name twice, but
+// the next one begins anew.
+type identity struct{ bus, name string }
 
 // tell puts e on the bus.
 func (l *link) tell(e emission) error {
@@ -77,6 +94,32 @@ func (l *link) tell(e emission) error {
 		l.known = e.properties
 	}
 	return err
+}
+
+// keepAlive closes the connection when the bus does not listen any more. It
+// stops listening to a sender while too many of its messages wait for
+// recipients that do not read (max_incoming_bytes in dbus-daemon(1)), so anybody
+// who asks and never reads can silence a service; a new connection starts with a
+// clean slate.
+func (l *link) keepAlive(ctx context.Context, interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.bus.Context().Done():
+			return
+		case <-ticker.C:
+		}
+		bounded, cancel := context.WithTimeout(ctx, interval)
+		var id string
+		err := l.bus.callBus(bounded, "GetId", &id)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			l.bus.close()
+		}
+	}
 }
 
 // nameWatch takes the signals of a connection and heeds one: that the name was

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
@@ -177,11 +178,10 @@ func (c *deafConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// A caller that never reads what it asks for fills its queue in the bus until
-// the bus takes no more for it. Others do not notice.
-func TestCallerThatNeverReads(t *testing.T) {
-	bus := dbustest.StartWith(t, dbustest.Open+`<limit name="max_outgoing_bytes">200000</limit>`)
-	s := start(t, bus, &fakeController{})
+// deafen connects a caller that asks for the properties many times and never
+// reads an answer.
+func deafen(t *testing.T, bus *dbustest.Bus) {
+	t.Helper()
 	path, err := socketPath(bus.Address)
 	if err != nil {
 		t.Fatal(err)
@@ -200,22 +200,45 @@ func TestCallerThatNeverReads(t *testing.T) {
 	if err := errors.Join(conn.Auth(nil), conn.Hello()); err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.AddMatchSignal(dbus.WithMatchInterface(propertiesInterface)); err != nil {
-		t.Fatal(err)
-	}
 	deaf.deaf.Store(true)
-	object := conn.Object(BusName, Path)
 	for range 2000 {
-		object.Go(propertiesInterface+".GetAll", dbus.FlagNoReplyExpected, nil, Interface)
-		object.Go(propertiesInterface+".GetAll", 0, make(chan *dbus.Call, 1), Interface)
+		conn.Object(BusName, Path).Go(propertiesInterface+".GetAll", 0, make(chan *dbus.Call, 1), Interface)
 	}
+}
+
+// A caller that never reads what it asks for fills its queue in the bus until
+// the bus takes no more for it. Others do not notice.
+func TestCallerThatNeverReads(t *testing.T) {
+	bus := dbustest.StartWith(t, dbustest.Open+`<limit name="max_outgoing_bytes">200000</limit>`)
+	start(t, bus, &fakeController{})
+	deafen(t, bus)
 	client := newClient(t, bus)
-	for i := range 2000 {
-		s.Publish(updater.Overview{RunningVersion: strings.Repeat("x", i%2)})
-	}
 	for range 100 {
 		if _, err := client.Overview(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Before that, the bus may stop listening to the service instead. The service
+// leaves and comes back, and can be reached again.
+func TestBusThatStopsListening(t *testing.T) {
+	bus := dbustest.StartWith(t, dbustest.Open+`<limit name="max_incoming_bytes">200000</limit>`)
+	s := newService(t, bus, &fakeController{})
+	s.pulse = 200 * time.Millisecond
+	run(t, s)
+	client := newClient(t, bus)
+	events, err := client.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	deafen(t, bus)
+	for e := range events {
+		if _, ok := e.(Returned); ok {
+			break
+		}
+	}
+	if _, err := client.Overview(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }

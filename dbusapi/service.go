@@ -21,6 +21,10 @@ const (
 	redialMax = 30 * time.Second
 )
 
+// pulseInterval lies between two questions to the bus whether it still listens;
+// it has as long for the answer.
+const pulseInterval = 30 * time.Second
+
 // farewellLimit is how long a bus that takes nothing can delay the end of Run.
 const farewellLimit = 500 * time.Millisecond
 
@@ -46,6 +50,9 @@ type Service struct {
 	checks     *rate
 	job        job
 	outbox     *outbox
+	pulse      time.Duration
+	// former is the connection that owned the name last.
+	former identity
 	// publishing is held while a state becomes current and goes to the outbox.
 	publishing sync.Mutex
 	// current is what the properties are read from; nil until the first
@@ -63,6 +70,7 @@ func New(o Options, c Controller) *Service {
 		reads:      newGate(readSlots, o.Log),
 		checks:     newRate(),
 		outbox:     newOutbox(),
+		pulse:      pulseInterval,
 	}
 }
 
@@ -145,6 +153,7 @@ func (s *Service) reopen(ctx context.Context) *link {
 func (s *Service) tellAll(ctx context.Context, l *link) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(farewellLimit, l.bus.close) })
 	defer stop()
+	go l.keepAlive(ctx, s.pulse)
 	for {
 		e, wait, ok := s.outbox.take(time.Now())
 		if ok {

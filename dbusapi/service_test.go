@@ -19,10 +19,18 @@ import (
 
 func TestSecondInstanceIsRefused(t *testing.T) {
 	bus := dbustest.Start(t)
-	start(t, bus, &fakeController{})
-	err := newService(t, bus, &fakeController{}).Run(t.Context(), func() { t.Error("ready") })
-	if !errors.Is(err, ErrNameTaken) {
-		t.Fatalf("%v", err)
+	first := start(t, bus, &fakeController{})
+	former := first.former
+	for name, f := range map[string]identity{
+		"never on the bus":               {},
+		"on the bus before":              {former.bus, ":1.99"},
+		"by that name on a bus that was": {"other", former.name},
+	} {
+		second := newService(t, bus, &fakeController{})
+		second.former = f
+		if err := second.Run(t.Context(), func() { t.Error("ready") }); !errors.Is(err, ErrNameTaken) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	if _, err := newClient(t, bus).Overview(t.Context()); err != nil {
 		t.Fatalf("the first one: %v", err)

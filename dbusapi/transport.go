@@ -25,10 +25,7 @@ const (
 	// version, body length, serial, length of the header fields.
 	fixedHeaderBytes = 16
 
-	// writeLimit ends a connection whose bus takes nothing any more. The bus
-	// stops reading from a sender while too many of its messages wait for
-	// recipients that do not read (max_incoming_bytes, dbus-daemon(1)); a new
-	// connection starts with a clean slate.
+	// writeLimit ends a connection whose bus takes nothing any more.
 	writeLimit = 10 * time.Second
 )
 

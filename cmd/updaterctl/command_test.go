@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	type want struct{ bus, version, words string }
+	for name, c := range map[string]struct {
+		args []string
+		want want
+	}{
+		"verb":                  {[]string{"status"}, want{bus: "system"}},
+		"options before":        {[]string{"--json", "--bus", "unix:path=/x", "status"}, want{bus: "unix:path=/x", words: "json"}},
+		"options after":         {[]string{"status", "--json", "--bus=unix:path=/x"}, want{bus: "unix:path=/x", words: "json"}},
+		"around":                {[]string{"--json", "update", "5.0.0", "--follow"}, want{"system", "5.0.0", "json follow"}},
+		"between":               {[]string{"update", "--follow", "5.0.0"}, want{"system", "5.0.0", "follow"}},
+		"newest":                {[]string{"update"}, want{bus: "system"}},
+		"help alone":            {[]string{"--help"}, want{bus: "system", words: "help"}},
+		"help and anything":     {[]string{"update", "--help", "--nonsense"}, want{bus: "system", words: "help"}},
+		"an end of the options": {[]string{"update", "--", "5.0.0"}, want{"system", "5.0.0", ""}},
+		"one dash does it, too": {[]string{"-json", "check"}, want{bus: "system", words: "json"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := parse(c.args)
+			words := []string{}
+			for word, set := range map[string]bool{"json": got.json, "follow": got.follow, "help": got.help} {
+				if set {
+					words = append(words, word)
+				}
+			}
+			if len(words) == 2 && words[0] == "follow" {
+				words[0], words[1] = words[1], words[0]
+			}
+			if err != nil || (want{got.bus, got.version, strings.Join(words, " ")}) != c.want {
+				t.Errorf("%+v %q %v", got, words, err)
+			}
+		})
+	}
+}
+
+func TestCalledWrongly(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		say  string
+	}{
+		"nothing":           {nil, "no verb"},
+		"verb":              {[]string{"explode"}, `unknown verb "explode"`},
+		"option":            {[]string{"status", "--explode"}, "-explode"},
+		"argument":          {[]string{"status", "5.0.0"}, `status: unexpected argument "5.0.0"`},
+		"two versions":      {[]string{"update", "5.0.0", "5.0.1"}, `update: unexpected argument "5.0.1"`},
+		"empty version":     {[]string{"update", ""}, "the version is empty"},
+		"follow elsewhere":  {[]string{"check", "--follow"}, "--follow goes with update"},
+		"bus without value": {[]string{"status", "--bus"}, "-bus"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := run(t.Context(), c.args, &stdout, &stderr)
+			got := stderr.String()
+			if status != exitUsage || stdout.Len() != 0 || !strings.HasPrefix(got, "error: ") ||
+				!strings.Contains(got, c.say) || !strings.HasSuffix(got, "\nhint: updaterctl --help\n") {
+				t.Errorf("%d %q %q", status, stdout.String(), got)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"--help"}, &stdout, &stderr); status != exitOK || stderr.Len() != 0 {
+		t.Errorf("%d %q", status, stderr.String())
+	}
+	for name := range verbs() {
+		if !strings.Contains(stdout.String(), "\n  "+name+" ") {
+			t.Errorf("%s is not explained", name)
+		}
+	}
+	for _, line := range lines(stdout.String()) {
+		if len(line) > 80 {
+			t.Errorf("too long: %q", line)
+		}
+	}
+}

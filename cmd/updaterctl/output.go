@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/clipos/updater/dbusapi"
+	"golang.org/x/term"
+)
+
+// output is standard output and how it is written to.
+type output struct {
+	io.Writer
+	json     bool
+	terminal bool
+	colour   bool
+}
+
+func newOutput(w io.Writer, json bool) *output {
+	o := &output{Writer: w, json: json, terminal: isTerminal(w)}
+	// See no-color.org: set to anything but nothing.
+	o.colour = o.terminal && os.Getenv("NO_COLOR") == "" //nolint:forbidigo // a convention of terminals; the daemon reads none
+	return o
+}
+
+// isTerminal tells whether w is a terminal on which a bar can be drawn.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return false
+	}
+	return os.Getenv("TERM") != "dumb" //nolint:forbidigo // a terminal that cannot move its cursor
+}
+
+// object prints v as one line of JSON.
+func (o *output) object(v any) error {
+	return json.NewEncoder(o).Encode(v)
+}
+
+// Colours, by meaning (ECMA-48, "Select Graphic Rendition").
+const (
+	good  = "32"
+	busy  = "33"
+	bad   = "31"
+	plain = ""
+)
+
+func (o *output) paint(colour, s string) string {
+	if !o.colour || colour == plain {
+		return s
+	}
+	return "\x1b[" + colour + "m" + s + "\x1b[0m"
+}
+
+// report prints what went wrong and what can be done about it.
+func report(w io.Writer, err error) {
+	if errors.Is(err, errInterrupted) {
+		fmt.Fprintf(w, "%v; to end it: updaterctl cancel\n", err)
+		return
+	}
+	name := dbusapi.ErrorName(err)
+	fmt.Fprintf(w, "error: %s (%s)\n", clean(err.Error()), clean(name))
+	for _, hint := range dbusapi.Hint(name) {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+}
+
+// clean is s on one line and without what a terminal would obey.
+func clean(s string) string {
+	s = strings.ReplaceAll(s, "\n", "; ")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// orNone is text from the service, or a word for none.
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return clean(s)
+}
+
+// size is n bytes for people, in powers of ten as disks are sold.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", max(n, 0))
+	}
+	value := float64(n) / 1000
+	for _, unit := range []string{"kB", "MB", "GB"} {
+		if value < 999.95 { // rounds to less than 1000.0
+			return fmt.Sprintf("%.1f %s", value, unit)
+		}
+		value /= 1000
+	}
+	return fmt.Sprintf("%.1f TB", value)
+}
+
+// moment is t for people, in their time zone.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format(time.DateTime)
+}

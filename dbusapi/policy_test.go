@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package dbusapi
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/clipos/updater/dbusapi/dbustest"
+)
+
+// systemBus is what dbus-daemon's own system.conf lays down before the files of
+// the services: method calls and names are denied.
+const systemBus = `<policy context="default">
+  <allow user="*"/>
+  <deny own="*"/>
+  <deny send_type="method_call"/>
+  <allow send_type="signal"/>
+  <allow send_requested_reply="true" send_type="method_return"/>
+  <allow send_requested_reply="true" send_type="error"/>
+  <allow receive_type="method_call"/>
+  <allow receive_type="method_return"/>
+  <allow receive_type="error"/>
+  <allow receive_type="signal"/>
+  <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+</policy>
+`
+
+// The bus policy that is shipped, on a bus like the system's.
+func TestBusPolicy(t *testing.T) {
+	shipped, err := filepath.Abs("org.clipos.Updater1.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus := dbustest.StartWith(t, systemBus+"<include>"+shipped+"</include>")
+	c := &fakeController{}
+	start(t, bus, c)
+	const nobody, root = dbustest.Nobody, 0
+	own := []string{"call", busInterface, "/org/freedesktop/DBus", busInterface, "RequestName", "su", "org.clipos.Updater1", "4"}
+	call := func(path, iface, member string, args ...string) []string {
+		return append([]string{"call", BusName, path, iface, member}, args...)
+	}
+	for name, tc := range map[string]struct {
+		uid     uint32
+		args    []string
+		refusal string
+	}{
+		"own":                   {nobody, own, "Access denied"},
+		"own as root":           {root, own, ""},
+		"list":                  {nobody, call(Path, Interface, "ListVersions"), ""},
+		"properties":            {nobody, call(Path, propertiesInterface, "GetAll", "s", Interface), ""},
+		"introspect":            {nobody, call(Path, introspectableInterface, "Introspect"), ""},
+		"introspect the parent": {nobody, call("/org", introspectableInterface, "Introspect"), ""},
+		"ping":                  {nobody, call(Path, peerInterface, "Ping"), ""},
+		"check":                 {nobody, call(Path, Interface, "Check", "a{sv}", "0"), "Access denied"},
+		"update":                {nobody, call(Path, Interface, "Update", "sa{sv}", "", "0"), "Access denied"},
+		"cancel":                {nobody, call(Path, Interface, "Cancel", "s", ""), "Access denied"},
+		"another interface":     {nobody, call(Path, "org.freedesktop.DBus.Debug.Stats", "GetStats"), "Access denied"},
+		"check as root":         {root, call(Path, Interface, "Check", "a{sv}", "0"), ""},
+		"update as root":        {root, call(Path, Interface, "Update", "sa{sv}", "", "0"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, complaints, err := bus.Busctl(t, tc.uid, tc.args...)
+			switch {
+			case tc.refusal == "" && err != nil:
+				t.Errorf("%q %q %v", out, complaints, err)
+			case tc.refusal != "" && (err == nil || !strings.Contains(complaints, tc.refusal)):
+				t.Errorf("%q %q %v, want %q", out, complaints, err, tc.refusal)
+			}
+		})
+	}
+}
+
+// The activation file names what is there.
+func TestActivationFile(t *testing.T) {
+	text, err := os.ReadFile("org.clipos.Updater1.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"[D-BUS Service]", "Name=" + BusName, "User=root", "SystemdService=updaterd.service"} {
+		if !strings.Contains(string(text), line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+}
