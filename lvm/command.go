@@ -28,7 +28,8 @@ const (
 
 // environment is all that the tool gets. In the C locale its messages are
 // those that stderrMeanings knows. LVM complains of every descriptor it
-// inherits; there are none but the standard three, whoever started us.
+// inherits: ours are closed on exec, and what whoever started us left open is
+// not worth a line.
 var environment = []string{
 	"LC_ALL=C",
 	"LVM_SUPPRESS_FD_WARNINGS=1",

@@ -172,7 +172,7 @@ func (g *Group) report(ctx context.Context) (groupReport, error) {
 }
 
 func (g *Group) inUse(l logicalRow, beneathRoot map[string]bool) (bool, error) {
-	if l.Open == "open" {
+	if l.isOpen() {
 		return true, nil
 	}
 	var node unix.Stat_t

@@ -16,7 +16,7 @@ import (
 // Open opens a volume exclusively and activates it first where need be:
 // [ErrNotFound], or [ErrInUse] when anybody at all has it open, be it a mount,
 // swap, another device or a program. Somebody who has it open only briefly is
-// waited for, at most five seconds.
+// waited for, a few seconds at most.
 func (g *Group) Open(ctx context.Context, name string) (Device, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (g *Group) checkClosed(ctx context.Context, name string) error {
 	switch {
 	case !ok:
 		return ErrNotFound
-	case volume.Open == "open": // not "unknown": a kernel that LVM cannot ask is left to the exclusive open
+	case volume.isOpen():
 		return fmt.Errorf("%w: open elsewhere", ErrInUse)
 	}
 	return nil

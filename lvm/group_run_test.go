@@ -44,7 +44,7 @@ func (f *transcript) run(ctx context.Context, args ...string) ([]byte, error) {
 func (f *transcript) group(t *testing.T, open ...string) *Group {
 	t.Helper()
 	for _, word := range open {
-		f.reports = append(f.reports, strings.ReplaceAll(string(captured(t, "volumes.json")), "unknown", word))
+		f.reports = append(f.reports, strings.ReplaceAll(string(captured(t, "volumes.json")), `"-1"`, `"`+word+`"`))
 	}
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, "dev"), 0o755); err != nil {
@@ -68,7 +68,7 @@ func (f *transcript) want(t *testing.T, lines ...string) {
 
 func TestGroupCommandLines(t *testing.T) {
 	var f transcript
-	g := f.group(t, "")
+	g := f.group(t, "0")
 	if err := g.Create(t.Context(), "core_5.0.0"); err != nil {
 		t.Error(err)
 	}
@@ -93,7 +93,7 @@ func TestGroupReportCommandLine(t *testing.T) {
 	if _, err := g.Survey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := "fullreport --reportformat json --units b --nosuffix" +
+	want := "fullreport --reportformat json --units b --nosuffix --binary" +
 		" --configreport vg --options vg_name,vg_extent_size,vg_mda_used_count" +
 		" --configreport pv --options pv_name,pv_free,pv_allocatable,pv_missing" +
 		" --configreport lv --options lv_name,lv_size,lv_device_open" +
@@ -106,7 +106,7 @@ func TestGroupReportCommandLine(t *testing.T) {
 func TestGroupBadName(t *testing.T) {
 	for _, name := range []string{"", "-x", "--foo", "a/b", ".."} {
 		var f transcript
-		g := f.group(t, "")
+		g := f.group(t, "0")
 		g.name = name
 		if _, err := g.Survey(t.Context()); err == nil {
 			t.Errorf("Survey of %q: no error", name)
@@ -128,7 +128,7 @@ func TestGroupChangeFinishes(t *testing.T) {
 		}
 		return inner.Err()
 	}}
-	if err := f.group(t, "").Create(ctx, "core_5.0.0"); err != nil {
+	if err := f.group(t, "0").Create(ctx, "core_5.0.0"); err != nil {
 		t.Error(err)
 	}
 }
@@ -137,7 +137,7 @@ func TestGroupChangeFinishes(t *testing.T) {
 // counts that could not be flushed afterwards.
 func TestGroupFlushes(t *testing.T) {
 	var f transcript
-	g := f.group(t, "")
+	g := f.group(t, "0")
 	physical := filepath.Join(g.root, "dev/loop0")
 	f.changed = func(context.Context) error { return os.Remove(physical) }
 	if err := g.Rename(t.Context(), "one", "two"); !errors.Is(err, fs.ErrNotExist) {
@@ -152,7 +152,7 @@ func TestGroupFlushes(t *testing.T) {
 func TestGroupChangeFails(t *testing.T) {
 	oops := errors.New("oops")
 	f := transcript{changed: func(context.Context) error { return oops }}
-	if err := f.group(t, "").Rename(t.Context(), "one", "two"); !errors.Is(err, oops) {
+	if err := f.group(t, "0").Rename(t.Context(), "one", "two"); !errors.Is(err, oops) {
 		t.Errorf("%v, want %v", err, oops)
 	}
 }
@@ -160,21 +160,21 @@ func TestGroupChangeFails(t *testing.T) {
 // udev opens volumes for a moment; other programs for longer.
 func TestGroupOpenElsewhere(t *testing.T) {
 	var brief transcript
-	_, err := brief.group(t, "open", "open", "").Open(t.Context(), "core_state")
+	_, err := brief.group(t, "1", "1", "0").Open(t.Context(), "core_state")
 	if errors.Is(err, ErrInUse) || !errors.Is(err, fs.ErrNotExist) { // there is no node in this root folder
 		t.Errorf("opened for a moment: %v", err)
 	}
 	brief.want(t, "report", "report", "report", "lvchange --activate=y -- mainvg/core_state")
 
 	var long transcript
-	if _, err := long.group(t, "open").Open(t.Context(), "core_state"); !errors.Is(err, ErrInUse) {
+	if _, err := long.group(t, "1").Open(t.Context(), "core_state"); !errors.Is(err, ErrInUse) {
 		t.Errorf("%v, want %v", err, ErrInUse)
 	}
 	long.want(t, slices.Repeat([]string{"report"}, openChecks)...)
 }
 
 func TestGroupSurveyInUse(t *testing.T) {
-	for word, want := range map[string]bool{"open": true, "": false, "unknown": false} {
+	for word, want := range map[string]bool{"1": true, "0": false, "-1": false} {
 		var f transcript
 		survey, err := f.group(t, word).Survey(t.Context())
 		if err != nil {

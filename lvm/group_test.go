@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,32 @@ func TestGroupSurvey(t *testing.T) {
 	survey, err = lvm.NewGroup("mainvg", 13<<20, root).Survey(t.Context())
 	if err != nil || survey.FreeBytes != 0 || survey.NewSizeBytes != 16<<20 {
 		t.Errorf("closed to allocation: %+v, %v", survey, err)
+	}
+}
+
+// What an administrator may set for reports does not change ours. Absent is
+// prefixes = 1, with which LVM's JSON is none: that is an error.
+func TestGroupReportSettings(t *testing.T) {
+	g, root := newGroup(t)
+	want, err := g.Survey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf, err := os.OpenFile(filepath.Join(root, "etc/lvm/lvm.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conf.WriteString(`
+		report { compact_output = 1 binary_values_as_numeric = 1 headings = 0 quoted = 0 output_format = "basic" }
+		log { report_command_log = 1 }
+		global { units = "g" suffix = 1 }
+	`)
+	if err := errors.Join(err, conf.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := g.Survey(t.Context())
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v\nwant %+v", got, err, want)
 	}
 }
 

@@ -16,6 +16,9 @@ const bounceBytes = 1 << 20
 
 // readBack fills p, which lies within the volume, from the device.
 func (d *device) readBack(p []byte, off int64) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	if d.direct == nil {
 		return d.readDropped(p, off)
 	}

@@ -12,10 +12,11 @@ import (
 // reportArgs asks for everything about one group at once: vgs, lvs and pvs one
 // after the other would each see another moment. What is absent: --readonly
 // and --nolocking, which show no device state or a change half made; --all,
-// which lists the inner volumes of mirrors and pools. The rows of segments
-// cannot be left out, so they are asked for their shortest column.
+// which lists the inner volumes of mirrors and pools. What lvm.conf may say
+// about reports is overruled; that is what --binary is for. The rows of
+// segments cannot be left out, so they are asked for their shortest column.
 var reportArgs = []string{
-	"fullreport", "--reportformat", "json", "--units", "b", "--nosuffix",
+	"fullreport", "--reportformat", "json", "--units", "b", "--nosuffix", "--binary",
 	"--configreport", "vg", "--options", "vg_name,vg_extent_size,vg_mda_used_count",
 	"--configreport", "pv", "--options", "pv_name,pv_free,pv_allocatable,pv_missing",
 	"--configreport", "lv", "--options", "lv_name,lv_size,lv_device_open",
@@ -34,13 +35,13 @@ type (
 	physicalRow struct {
 		Name        string `json:"pv_name"`
 		FreeBytes   int64  `json:"pv_free,string"`
-		Allocatable string `json:"pv_allocatable"` // "allocatable" or ""
-		Missing     string `json:"pv_missing"`     // "missing" or ""
+		Allocatable string `json:"pv_allocatable"` // "1" or "0"
+		Missing     string `json:"pv_missing"`     // "1" or "0"
 	}
 	logicalRow struct {
 		Name      string `json:"lv_name"`
 		SizeBytes int64  `json:"lv_size,string"`
-		Open      string `json:"lv_device_open"` // "open", "" or "unknown"
+		Open      string `json:"lv_device_open"` // "1", "0" or "-1" for unknown
 	}
 )
 
@@ -101,7 +102,7 @@ func (r *groupReport) check() error {
 func (r *groupReport) freeBytes() int64 {
 	var free int64
 	for _, p := range r.physicals {
-		if p.Allocatable != "" && p.Missing == "" {
+		if p.Allocatable == "1" && p.Missing == "0" {
 			free += p.FreeBytes
 		}
 	}
@@ -122,12 +123,16 @@ func (r *groupReport) wholeExtents(sizeBytes int64) int64 {
 func (r *groupReport) presentPhysicals() []string {
 	var paths []string
 	for _, p := range r.physicals {
-		if p.Missing == "" {
+		if p.Missing == "0" {
 			paths = append(paths, p.Name)
 		}
 	}
 	return paths
 }
+
+// isOpen: what is unknown, because LVM cannot ask the kernel, is left to the
+// exclusive open.
+func (l *logicalRow) isOpen() bool { return l.Open == "1" }
 
 func (r *groupReport) find(name string) (logicalRow, bool) {
 	for _, l := range r.logicals {

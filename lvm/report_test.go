@@ -33,7 +33,7 @@ func TestDecodeReport(t *testing.T) {
 	}{
 		{"empty.json", "mainvg", []logicalRow{}, 15 << 22, 1, []string{"kept only once"}},
 		{"volumes.json", "mainvg", []logicalRow{
-			{"core_5.0.0-alpha.1", 12 << 20, "unknown"}, {"core_state", 8 << 20, "unknown"},
+			{"core_5.0.0-alpha.1", 12 << 20, "-1"}, {"core_state", 8 << 20, "-1"},
 		}, 10 << 22, 1, []string{"kept only once"}},
 		{"closed.json", "mainvg", nil, 0, 1, []string{"kept only once"}},
 		{"copies.json", "second", []logicalRow{}, 7 << 22, 1, nil},
@@ -109,7 +109,7 @@ func FuzzReport(f *testing.F) {
 	}
 	for _, file := range files {
 		f.Add(captured(f, filepath.Base(file)))
-		f.Add(bytes.Replace(captured(f, filepath.Base(file)), []byte("unknown"), []byte("open"), 1))
+		f.Add(bytes.Replace(captured(f, filepath.Base(file)), []byte(`"-1"`), []byte(`"1"`), 1))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeReport(data, "mainvg")
