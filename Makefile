@@ -7,6 +7,9 @@ MAKEFLAGS += --no-print-directory
 # -e: every line of a recipe counts, a loop's too.
 .SHELLFLAGS := -ec
 
+# Where Debian keeps lvm and veritysetup; not every user looks there.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 # Stamped into the programs; a source archive has no git.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # How long each fuzz target runs.
