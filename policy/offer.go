@@ -23,7 +23,7 @@ func Accept(offered, running, highestGood Version) error {
 		return fmt.Errorf("%w: %s is offered, %s runs", ErrNotNewer, offered, running)
 	}
 	if offered.Compare(highestGood) < 0 {
-		return fmt.Errorf("%s: %w: %s", offered, ErrDowngrade, highestGood)
+		return fmt.Errorf("%w: %s", ErrDowngrade, highestGood)
 	}
 	return nil
 }

@@ -28,10 +28,10 @@ func (r *run) check(ctx context.Context, want string) (accepted, error) {
 	if err != nil {
 		return accepted{}, err
 	}
+	r.version = version
 	if err := r.accept(version); err != nil {
 		return accepted{}, err
 	}
-	r.version = version
 	a, err := r.plan(ctx, version)
 	a.asked = want != ""
 	return a, err
@@ -59,11 +59,15 @@ func (u *Updater) checked(err error) {
 	})
 }
 
-// Acceptable decides, without asking the server, whether a version may be
-// installed here now, so that what is to be refused is refused at once.
+// Acceptable carries out the first two steps for a version, so that what is to
+// be refused is refused at once: it may be installed here now, and the server
+// has it, signed.
 func (u *Updater) Acceptable(ctx context.Context, version string) error {
 	r := &run{Updater: u, progress: newProgress(func(Status) {})}
-	_, err := r.check(ctx, version)
+	a, err := r.check(ctx, version)
+	if err == nil {
+		_, err = r.fetchSignatures(ctx, a)
+	}
 	return r.failed(ctx, err)
 }
 

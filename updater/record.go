@@ -60,13 +60,15 @@ type Store struct {
 	path   string
 	mu     sync.Mutex
 	record Record
+	// flush makes durable what names a folder has.
+	flush func(folder string) error
 }
 
 // openStore reads the record. One that cannot be used is set aside as
 // state.json.corrupt and reported in warning: a machine must stay updatable.
 // One that cannot be read just now may be good and is an error.
 func openStore(state string) (s *Store, warning error, err error) {
-	s = &Store{path: filepath.Join(state, recordFile)}
+	s = &Store{path: filepath.Join(state, recordFile), flush: syncFolder}
 	data, broken := readTrusted(s.path, rootOnly)
 	var unread *os.PathError
 	switch {
@@ -144,7 +146,7 @@ func (s *Store) Change(change func(*Record)) error {
 	}
 	s.record = next.clone()
 	// renameio flushes the file, not the folder that names it.
-	return syncFolder(filepath.Dir(s.path))
+	return s.flush(filepath.Dir(s.path))
 }
 
 func syncFolder(path string) error {
