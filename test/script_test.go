@@ -131,11 +131,11 @@ func writeFile(name, content string) error {
 func serve(ts *testscript.TestScript, _ bool, how []string) {
 	handler := tlsserver.Files(webroot)
 	if slices.Contains(how, "stuck") {
-		handler = stuckOnce(handler)
+		handler = tlsserver.StuckOnce(handler, "-core", 100<<10)
 	}
-	close, err := startServer(ts.Getenv("ROOT"), handler)
+	stop, err := startServer(ts.Getenv("ROOT"), handler)
 	ts.Check(err)
-	ts.Defer(func() { ts.Check(close()) })
+	ts.Defer(func() { ts.Check(stop()) })
 }
 
 func startServer(root string, handler http.Handler) (stop func() error, err error) {
@@ -149,40 +149,6 @@ func startServer(root string, handler http.Handler) (stop func() error, err erro
 		err = writeFile(filepath.Join(root, "etc/updater/rootca.pem"), string(server.AuthorityPEM))
 	}
 	return server.Close, err
-}
-
-func stuckOnce(files http.Handler) http.Handler {
-	first := make(chan struct{}, 1)
-	first <- struct{}{}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "-core") {
-			select {
-			case <-first:
-				files.ServeHTTP(&stuck{w, 100 << 10, r.Context().Done()}, r)
-				return
-			default:
-			}
-		}
-		files.ServeHTTP(w, r)
-	})
-}
-
-// stuck sends so many bytes and then waits for the client to give up.
-type stuck struct {
-	http.ResponseWriter
-	left int
-	gone <-chan struct{}
-}
-
-func (s *stuck) Write(p []byte) (int, error) {
-	n, err := s.ResponseWriter.Write(p[:min(len(p), s.left)])
-	s.left -= n
-	if s.left == 0 {
-		http.NewResponseController(s.ResponseWriter).Flush()
-		<-s.gone
-		panic(http.ErrAbortHandler)
-	}
-	return n, err
 }
 
 // startBus starts a message bus of the script's own at $BUS. It ends with the

@@ -10,16 +10,15 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/clipos/updater/test/tlsserver"
 )
 
-// behind puts a handler before the machine's server.
-func (s *system) behind(handler func(files http.Handler) http.HandlerFunc) *tlsserver.Server {
+// servedBy puts another handler in the place of the machine's server.
+func (s *system) servedBy(handler http.Handler) *tlsserver.Server {
 	s.t.Helper()
-	server, err := tlsserver.Start(s.t.Context(), tlsserver.Options{Handler: handler(tlsserver.Files(s.webroot))})
+	server, err := tlsserver.Start(s.t.Context(), tlsserver.Options{Handler: handler})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -33,42 +32,11 @@ func (s *system) behind(handler func(files http.Handler) http.HandlerFunc) *tlss
 	return server
 }
 
-// halfThenNothing sends half of core and then nothing more, until once is over.
-func halfThenNothing(size int, once *atomic.Bool) func(http.Handler) http.HandlerFunc {
-	return func(files http.Handler) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "-core") && once.CompareAndSwap(false, true) {
-				files.ServeHTTP(&stuck{w, size / 2, r.Context().Done()}, r)
-				return
-			}
-			files.ServeHTTP(w, r)
-		}
-	}
-}
-
-type stuck struct {
-	http.ResponseWriter
-	left int
-	gone <-chan struct{}
-}
-
-func (s *stuck) Write(p []byte) (int, error) {
-	n, err := s.ResponseWriter.Write(p[:min(len(p), s.left)])
-	s.left -= n
-	if s.left == 0 {
-		http.NewResponseController(s.ResponseWriter).Flush()
-		<-s.gone
-		panic(http.ErrAbortHandler)
-	}
-	return n, err
-}
-
 // A download that was interrupted with the program goes on where it was.
 func TestResume(t *testing.T) {
 	s := newSystem(t, "5.0.0-alpha.1")
 	size := len(s.payload("5.0.0-alpha.3", kindCore))
-	var once atomic.Bool
-	server := s.behind(halfThenNothing(size, &once))
+	server := s.servedBy(tlsserver.StuckOnce(tlsserver.Files(s.webroot), "-core", size/2))
 	before := s.disk()
 
 	u := s.open()

@@ -91,9 +91,9 @@ func TestProgressHalfOfAStage(t *testing.T) {
 const megabyte = 1_000_000
 
 // move counts at a rate for a while, as often as interval says.
-func move(p *progress, from, total, perSecond int64, for_, interval time.Duration) int64 {
+func move(p *progress, from, total, perSecond int64, span, interval time.Duration) int64 {
 	done := from
-	for end := time.Now().Add(for_); time.Now().Before(end); {
+	for end := time.Now().Add(span); time.Now().Before(end); {
 		time.Sleep(interval)
 		done += int64(float64(perSecond) * interval.Seconds())
 		p.bytes(done, total)

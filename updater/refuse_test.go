@@ -309,19 +309,19 @@ func TestVersionDocumentLeniency(t *testing.T) {
 func TestRedirectRefused(t *testing.T) {
 	s := newSystem(t, "5.0.0-alpha.1")
 	files := tlsserver.Files(s.webroot)
-	server, err := tlsserver.Start(t.Context(), tlsserver.Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.servedBy(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "-core") {
 			http.Redirect(w, r, s.server.URL+r.URL.Path, http.StatusFound)
 			return
 		}
 		files.ServeHTTP(w, r)
-	})})
+	}))
+	// Trusted as well: only the redirect is wrong.
+	roots, err := os.ReadFile(s.paths.At("/etc/updater/rootca.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
-	s.write("/etc/updater/remote.toml", "update_url = \""+server.URL+"/update/v1\"\ndist_url = \""+server.URL+"/dist\"\n")
-	s.write("/etc/updater/rootca.pem", string(server.AuthorityPEM)+string(s.server.AuthorityPEM))
+	s.write("/etc/updater/rootca.pem", string(roots)+string(s.server.AuthorityPEM))
 	before := s.disk()
 	if err := s.update(); !errors.Is(err, ErrServer) {
 		t.Errorf("error %v, want %v", err, ErrServer)

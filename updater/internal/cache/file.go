@@ -55,8 +55,11 @@ func (c *File) load() error {
 		return err
 	}
 	defer v.Close()
-	text, err := io.ReadAll(io.LimitReader(v, maxValidatorBytes))
-	c.validator = string(text)
+	text, err := io.ReadAll(io.LimitReader(v, maxValidatorBytes+1))
+	// The beginning of a longer one may be that of another as well.
+	if err == nil && len(text) <= maxValidatorBytes {
+		c.validator = string(text)
+	}
 	return err
 }
 
