@@ -14,8 +14,8 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// Engine does the work: *updater.Updater. Check and Update are called one at a
-// time, the other methods at any time and from any goroutine.
+// Engine does the work: *updater.Updater. Recover is called first; Check and
+// Update one at a time; the others at any time and from any goroutine.
 type Engine interface {
 	Check(context.Context) (updater.Check, error)
 	Acceptable(ctx context.Context, version string) error

@@ -27,10 +27,9 @@ func TestSchedule(t *testing.T) {
 		e.serve(answers(updater.ErrNetworkUnavailable))
 		pass(m.untilNext())
 		m.wantChecks(3)
-		for i, wait := range []time.Duration{5, 10, 20, 40, 60, 60} {
-			wait *= time.Minute
+		for i, minutes := range []int{5, 10, 20, 40, 60, 60} {
 			m.wantState(updater.StateFailed)
-			m.wantNext(wait)
+			m.wantNext(time.Duration(minutes) * time.Minute)
 			pass(m.untilNext())
 			m.wantChecks(4 + i)
 		}
@@ -131,6 +130,7 @@ func TestNextCheckIsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := boot(t, newEngine(t))
 		before := m.heard.published()
+		m.set(time.Second / 2) // as clocks are kept right
 		pass(5 * time.Minute)
 		if n := m.heard.published() - before; n != 0 {
 			t.Errorf("published %d times while nothing happened", n)

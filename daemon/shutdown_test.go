@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,35 @@ func TestStoppedWhenTheCheckEnds(t *testing.T) {
 			m.shutDown()
 			if n := e.count("update " + newer); n != 0 {
 				t.Errorf("%d updates began", n)
+			}
+		})
+	}
+}
+
+// TestStoppedBeforeTheCall: nothing begins any more, although the loop may take
+// the call first.
+func TestStoppedBeforeTheCall(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			e, busy := newEngine(t), make(chan struct{})
+			m := newMachine(t, e)
+			m.start()
+			go m.do(t.Context(), func(context.Context) { <-busy })
+			synctest.Wait()
+			go func() {
+				_, err := m.Update(t.Context(), newer)
+				wantError(t, err, updater.ErrCancelled)
+			}()
+			go func() {
+				_, err := m.Check(t.Context())
+				wantError(t, err, updater.ErrCancelled)
+			}()
+			synctest.Wait()
+			m.stop()
+			close(busy)
+			m.shutDown()
+			if e.count("update "+newer) != 0 || e.count("check") != 0 {
+				t.Errorf("calls %q", e.calls)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -121,6 +122,11 @@ func TestRunToolMissing(t *testing.T) {
 
 // A command is interrupted, not killed, and may tidy up.
 func TestRunToolCancelled(t *testing.T) {
+	// A shell starts background jobs with SIGINT ignored, and their children
+	// with it. Whoever listens to it ends that.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
 	folder := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

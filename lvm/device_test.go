@@ -3,9 +3,6 @@
 package lvm_test
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -108,54 +105,6 @@ func TestCloseWhileForking(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// A disk whose blocks are larger than ours cannot be written directly: all
-// goes through the page cache then.
-func TestLargeBlocks(t *testing.T) {
-	var major, minor int
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	_, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
-	if err != nil || major < 6 || major == 6 && minor < 15 {
-		t.Skip("loop devices have blocks of more than 4096 bytes only since Linux 6.15")
-	}
-	file := filepath.Join(t.TempDir(), "disk")
-	if err := os.WriteFile(file, make([]byte, 1<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g, root := newGroup(t)
-	link := filepath.Join(root, "dev/mainvg/core_1")
-	err = errors.Join(os.Remove(link), os.Symlink(lvmtest.AttachLoop(t, file, "--sector-size=8192"), link))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := g.Open(t.Context(), "core_1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := lvm.AlignedBuffer(1 << 20)
-	for i := range content {
-		content[i] = byte(i % 251)
-	}
-	for _, r := range []struct{ from, to int }{{0, 4096}, {4096, 12288}, {12288, 1 << 20}} {
-		part := content[r.from:r.to]
-		if n, err := d.WriteAt(part, int64(r.from)); n != len(part) || err != nil {
-			t.Fatalf("%+v: %d, %v", r, n, err)
-		}
-		back := lvm.AlignedBuffer(len(part))
-		if n, err := d.ReadBackAt(back, int64(r.from)); n != len(part) || err != nil || !bytes.Equal(back, part) {
-			t.Fatalf("%+v back: %d, %v", r, n, err)
-		}
-	}
-	if err := errors.Join(d.Flush(), d.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(node(t, root, "core_1"), content) {
-		t.Error("not what was written")
 	}
 }
 

@@ -52,11 +52,11 @@ func LVM(tb testing.TB, root string, args ...string) string {
 	return run(tb, filepath.Join(root, "usr/sbin/lvm"), args...)
 }
 
-// AttachLoop attaches a file to a loop device, with options for losetup, and
-// returns its path, e.g. "/dev/loop3". It is freed when the test ends.
-func AttachLoop(tb testing.TB, file string, options ...string) (device string) {
+// AttachLoop attaches a file to a loop device and returns its path, e.g.
+// "/dev/loop3". It is freed when the test ends.
+func AttachLoop(tb testing.TB, file string) (device string) {
 	tb.Helper()
-	device = strings.TrimSpace(run(tb, "losetup", append(options, "--find", "--show", file)...))
+	device = strings.TrimSpace(run(tb, "losetup", "--find", "--show", file))
 	tb.Cleanup(func() { run(tb, "losetup", "--detach", device) })
 	return device
 }
