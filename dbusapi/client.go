@@ -98,10 +98,12 @@ func (c *Client) call(ctx context.Context, method string, args []any, results ..
 	return call.Store(results...)
 }
 
-// clientError is what a failed call means to somebody who gave it ctx.
+// clientError is what the error of a call means to somebody who gave it ctx.
 func clientError(ctx context.Context, err error) error {
 	var remote dbus.Error
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &remote):
 		return &RemoteError{Name: remote.Name, Message: firstText(remote.Body)}
 	case ctx.Err() != nil:

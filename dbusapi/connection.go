@@ -48,7 +48,7 @@ func dial(ctx context.Context, address string, signals dbus.SignalHandler) (*con
 func (c *connection) handshake(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = c.socket.Close() })
 	defer stop()
 	uid := strconv.Itoa(os.Geteuid())
 	if err := c.Auth([]dbus.Auth{dbus.AuthExternal(uid)}); err != nil {
@@ -69,5 +69,5 @@ func (c *connection) callBus(ctx context.Context, member string, result any, arg
 // waits for a write that is under way.
 func (c *connection) close() {
 	_ = c.socket.Close() // nothing is left to be said on it
-	_ = c.Conn.Close()
+	_ = c.Close()
 }

@@ -4,6 +4,7 @@ package dbusapi
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/clipos/updater/updater"
 	"github.com/godbus/dbus/v5"
@@ -25,7 +26,7 @@ func decodeCheck(d dict) updater.Check {
 		Available:     entry[bool](d, "available"),
 		Version:       entry[string](d, "version"),
 		Running:       entry[string](d, "running"),
-		DownloadBytes: int64(entry[uint64](d, "download_bytes")),
+		DownloadBytes: whole(entry[uint64](d, "download_bytes")),
 	}
 }
 
@@ -36,9 +37,14 @@ func encodeInstalled(v updater.Installed) dict {
 		"volume":     dbus.MakeVariant(text(v.Volume)),
 		"entry":      dbus.MakeVariant(text(v.Entry)),
 		"size":       dbus.MakeVariant(count(v.SizeBytes)),
-		"tries_left": dbus.MakeVariant(int32(v.TriesLeft)),
-		"tries_done": dbus.MakeVariant(int32(v.TriesDone)),
+		"tries_left": dbus.MakeVariant(tries(v.TriesLeft)),
+		"tries_done": dbus.MakeVariant(tries(v.TriesDone)),
 	}
+}
+
+// tries is a boot counter, which comes from a file name of any length.
+func tries(n int) int32 {
+	return int32(min(max(n, -1), math.MaxInt32))
 }
 
 func decodeInstalled(d dict) updater.Installed {
@@ -47,7 +53,7 @@ func decodeInstalled(d dict) updater.Installed {
 		State:     updater.InstalledState(entry[string](d, "state")),
 		Volume:    entry[string](d, "volume"),
 		Entry:     entry[string](d, "entry"),
-		SizeBytes: int64(entry[uint64](d, "size")),
+		SizeBytes: whole(entry[uint64](d, "size")),
 		TriesLeft: int(entry[int32](d, "tries_left")),
 		TriesDone: int(entry[int32](d, "tries_done")),
 	}
@@ -83,7 +89,7 @@ func event(name string, args []any) (updater.Event, bool) {
 		var e updater.ProgressEvent
 		var done, total uint64
 		err = dbus.Store(args, &e.Transaction, &e.Status.Stage, &e.Status.Progress, &done, &total)
-		e.Status.BytesDone, e.Status.BytesTotal = int64(done), int64(total)
+		e.Status.BytesDone, e.Status.BytesTotal = whole(done), whole(total)
 		return e, err == nil
 	case "Completed":
 		var e updater.CompletedEvent

@@ -116,7 +116,7 @@ func newService(t *testing.T, bus *dbustest.Bus, c Controller) *Service {
 // run puts s on the bus until the test ends.
 func run(t *testing.T, s *Service) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // ended in a cleanup, before which t.Context ends
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
 	t.Cleanup(func() {

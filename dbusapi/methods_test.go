@@ -27,22 +27,23 @@ func TestBusctl(t *testing.T) {
 		args []string
 		want string
 	}{
-		"text":       {property("RunningVersion"), `s "4.9.0"`},
-		"version":    {property("DaemonVersion"), `s "1.2.3"`},
-		"number":     {property("BytesTotal"), `t 400`},
-		"double":     {property("Progress"), `d 0.25`},
-		"bool":       {property("Cancelable"), `b true`},
-		"time":       {property("LastCheck"), `t 1777636800000123`},
-		"time left":  {property("RemainingTime"), `t 6000000`},
-		"error":      {property("LastError"), `(ss) "org.clipos.Updater1.Error.Busy" "an update is already running"`},
-		"check":      {call("Check", "a{sv}", "0"), `"download_bytes" t 1073741824`},
-		"update":     {call("Update", "sa{sv}", "5.0.0", "0"), `s "t1"`},
-		"cancel":     {call("Cancel", "s", ""), ``},
-		"list":       {call("ListVersions"), `aa{sv} 2 7 `},
-		"tree":       {[]string{"tree", BusName}, "/org/clipos/Updater1"},
-		"introspect": {[]string{"introspect", BusName, Path}, ".ListVersions                       method    -         aa{sv}"},
-		"ping":       {[]string{"call", BusName, "/org", peerInterface, "Ping"}, ""},
-		"get all":    {[]string{"call", BusName, Path, propertiesInterface, "GetAll", "s", Interface}, "a{sv} 21 "},
+		"text":                {property("RunningVersion"), `s "4.9.0"`},
+		"version":             {property("DaemonVersion"), `s "1.2.3"`},
+		"number":              {property("BytesTotal"), `t 400`},
+		"double":              {property("Progress"), `d 0.25`},
+		"bool":                {property("Cancelable"), `b true`},
+		"time":                {property("LastCheck"), `t 1777636800000123`},
+		"time left":           {property("RemainingTime"), `t 6000000`},
+		"error":               {property("LastError"), `(ss) "org.clipos.Updater1.Error.Busy" "an update is already running"`},
+		"check":               {call("Check", "a{sv}", "0"), `"download_bytes" t 1073741824`},
+		"update":              {call("Update", "sa{sv}", "5.0.0", "0"), `s "t1"`},
+		"cancel":              {call("Cancel", "s", ""), ``},
+		"list":                {call("ListVersions"), `aa{sv} 2 7 `},
+		"tree":                {[]string{"tree", BusName}, "/org/clipos/Updater1"},
+		"introspect":          {[]string{"introspect", BusName, Path}, ".ListVersions                       method    -         aa{sv}"},
+		"introspect a parent": {[]string{"introspect", BusName, "/org/clipos"}, "org.freedesktop.DBus.Peer "},
+		"ping":                {[]string{"call", BusName, "/org", peerInterface, "Ping"}, ""},
+		"get all":             {[]string{"call", BusName, Path, propertiesInterface, "GetAll", "s", Interface}, "a{sv} 21 "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, complaints, err := bus.Busctl(t, 0, c.args...)
@@ -150,15 +151,12 @@ func TestCallerUnknown(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, c := range map[string]struct {
-		ctx    context.Context
-		sender string
-	}{
-		"gone":      {t.Context(), ":1.99"},
-		"no sender": {t.Context(), ""},
-		"no answer": {ended, conn.Names()[0]},
+	for name, ask := range map[string]func() (caller, error){
+		"gone":      func() (caller, error) { return identify(t.Context(), conn, ":1.99") },
+		"no sender": func() (caller, error) { return identify(t.Context(), conn, "") },
+		"no answer": func() (caller, error) { return identify(ended, conn, conn.Names()[0]) },
 	} {
-		got, err := identify(c.ctx, conn, c.sender)
+		got, err := ask()
 		var refusal *dbus.Error
 		if !errors.As(err, &refusal) || refusal.Name != standardErrorPrefix+"AccessDenied" {
 			t.Errorf("%s: %+v %v", name, got, err)

@@ -35,8 +35,9 @@ func TestBusPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	bus := dbustest.StartWith(t, systemBus+"<include>"+shipped+"</include>")
-	c := &fakeController{}
-	start(t, bus, c)
+	s := newService(t, bus, &fakeController{})
+	s.authoriser = everybody{} // the bus alone refuses here
+	run(t, s)
 	const nobody, root = dbustest.Nobody, 0
 	own := []string{"call", busInterface, "/org/freedesktop/DBus", busInterface, "RequestName", "su", "org.clipos.Updater1", "4"}
 	call := func(path, iface, member string, args ...string) []string {

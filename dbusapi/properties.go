@@ -105,13 +105,15 @@ func numberProperty(name string, get func(*Overview) uint64, set func(*Overview,
 func countProperty(name string, field func(*Overview) *int64) property {
 	return numberProperty(name,
 		func(o *Overview) uint64 { return count(*field(o)) },
-		func(o *Overview, n uint64) { *field(o) = int64(min(n, math.MaxInt64)) })
+		func(o *Overview, n uint64) { *field(o) = whole(n) })
 }
 
 func durationProperty(name string, field func(*Overview) *time.Duration) property {
 	return numberProperty(name,
 		func(o *Overview) uint64 { return count(field(o).Microseconds()) },
-		func(o *Overview, n uint64) { *field(o) = time.Duration(n) * time.Microsecond })
+		func(o *Overview, n uint64) {
+			*field(o) = time.Duration(whole(min(n, math.MaxInt64/1000))) * time.Microsecond
+		})
 }
 
 func timeProperty(name string, field func(*Overview) *time.Time) property {

@@ -112,23 +112,27 @@ func (s *Service) Emit(e updater.Event) {
 func (s *Service) Run(ctx context.Context, ready func()) error {
 	s.publishFirst()
 	l, err := s.open(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	if err == nil {
+		ready()
+		s.stay(ctx, l)
+	}
+	if ctx.Err() == nil {
 		return err
 	}
-	ready()
+	return nil // whatever stopped open, it was the end of ctx
+}
+
+// stay keeps the service on the bus until ctx ends.
+func (s *Service) stay(ctx context.Context, l *link) {
 	for l != nil {
 		err := s.tellAll(ctx, l)
 		l.bus.close()
-		if ctx.Err() != nil {
-			break
+		if err == nil {
+			return
 		}
 		s.options.Log.Warn("off the bus, dialling again", "error", err)
 		l = s.reopen(ctx)
 	}
-	return nil
 }
 
 // reopen dials until the service is on the bus again; nil when ctx ends first.
@@ -137,7 +141,7 @@ func (s *Service) reopen(ctx context.Context) *link {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(delay/2 + rand.N(delay)):
+		case <-time.After(delay/2 + rand.N(delay)): //nolint:gosec // spread, not secrecy
 		}
 		l, err := s.open(ctx)
 		if err == nil {

@@ -3,6 +3,7 @@
 package dbusapi
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -28,6 +29,11 @@ func count(n int64) uint64 {
 	return uint64(max(n, 0))
 }
 
+// whole is the opposite of count.
+func whole(n uint64) int64 {
+	return int64(min(n, math.MaxInt64))
+}
+
 // micros is t in microseconds since the epoch; 0 stands for never.
 func micros(t time.Time) uint64 {
 	if t.IsZero() {
@@ -41,7 +47,7 @@ func fromMicros(us uint64) time.Time {
 	if us == 0 {
 		return time.Time{}
 	}
-	return time.UnixMicro(int64(us))
+	return time.UnixMicro(whole(us))
 }
 
 // entry is the value of key in d, or zero when it is missing or of another

@@ -4,7 +4,6 @@ package dbusapi
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/godbus/dbus/v5"
@@ -38,7 +37,12 @@ func (c *Client) Watch(ctx context.Context) (<-chan Event, error) {
 		w.end(ctx, signals)
 		return nil, err
 	}
-	go w.run(ctx, signals)
+	// Read before this returns: what the caller does next comes after it.
+	first := Event(Vanished{})
+	if w.owner != "" && w.refresh(ctx) {
+		first = Changed{w.now}
+	}
+	go w.run(ctx, signals, first)
 	return w.events, nil
 }
 
@@ -50,9 +54,6 @@ type watch struct {
 	// others send to this connection is not the service's word.
 	owner string
 	now   Overview
-	// since is the place in the stream of the answer that now was read from:
-	// changes before it are in it already.
-	since dbus.Sequence
 }
 
 // matches are the signals a watch subscribes to.
@@ -80,22 +81,17 @@ func (w *watch) subscribe(ctx context.Context) error {
 		}
 	}
 	err := w.client.bus.callBus(bounded, "GetNameOwner", &w.owner, BusName)
-	var answer dbus.Error
-	if err != nil && !(errors.As(err, &answer) && answer.Name == standardErrorPrefix+"NameHasNoOwner") {
-		return clientError(ctx, err)
+	if err = clientError(ctx, err); ErrorName(err) == "NameHasNoOwner" {
+		return nil
 	}
-	return nil
+	return err
 }
 
-// run tells events until ctx ends or the signals do.
-func (w *watch) run(ctx context.Context, signals chan *dbus.Signal) {
+// run tells first and then what the signals mean, until ctx ends or they do.
+func (w *watch) run(ctx context.Context, signals chan *dbus.Signal, first Event) {
 	defer w.end(ctx, signals)
 	defer close(w.events)
-	if w.owner == "" {
-		w.tell(ctx, Vanished{})
-	} else {
-		w.refresh(ctx)
-	}
+	w.tell(ctx, first)
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,7 +147,9 @@ func (w *watch) ownerChanged(ctx context.Context, s *dbus.Signal) {
 	}
 	if owner != "" {
 		w.tell(ctx, Returned{})
-		w.refresh(ctx)
+		if w.refresh(ctx) {
+			w.tell(ctx, Changed{w.now})
+		}
 	}
 }
 
@@ -159,7 +157,7 @@ func (w *watch) propertiesChanged(ctx context.Context, s *dbus.Signal) {
 	var iface string
 	var changed dict
 	var invalidated []string
-	if dbus.Store(s.Body, &iface, &changed, &invalidated) != nil || iface != Interface || s.Sequence < w.since {
+	if dbus.Store(s.Body, &iface, &changed, &invalidated) != nil || iface != Interface {
 		return
 	}
 	apply(&w.now, changed)
@@ -176,19 +174,20 @@ func (w *watch) signalled(ctx context.Context, s *dbus.Signal) {
 	}
 }
 
-// refresh reads all properties. When it fails, the service is gone again and
-// the bus says so next.
-func (w *watch) refresh(ctx context.Context) {
+// refresh reads all properties; false when that fails, for then the service is
+// gone again and the bus says so next. Changes that arrived before the answer
+// are applied after it: it may have been read before they were made. That may
+// undo a newer value for a moment, whose own change then follows.
+func (w *watch) refresh(ctx context.Context) bool {
 	bounded, cancel := context.WithTimeout(ctx, replyLimit)
 	defer cancel()
 	call := w.client.bus.Object(w.owner, Path).
 		CallWithContext(bounded, propertiesInterface+".GetAll", dbus.FlagNoAutoStart, Interface)
 	var d dict
-	if call.Err != nil || call.Store(&d) != nil {
-		return
+	if call.Store(&d) != nil {
+		return false
 	}
-	w.since = call.ResponseSequence
 	w.now = Overview{}
 	apply(&w.now, d)
-	w.tell(ctx, Changed{w.now})
+	return true
 }

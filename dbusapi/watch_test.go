@@ -145,6 +145,31 @@ func TestWatchEnds(t *testing.T) {
 	}
 }
 
+// The answer with all properties may be older than a change that came before
+// it. The change counts.
+func TestWatchLosesNoChange(t *testing.T) {
+	bus := dbustest.Start(t)
+	service := rawConn(t, bus)
+	getAll := func(string) (dict, *dbus.Error) {
+		changed := dict{"State": dbus.MakeVariant("updating")}
+		if err := service.Emit(Path, propertiesInterface+".PropertiesChanged", Interface, changed, []string{}); err != nil {
+			t.Error(err)
+		}
+		return dict{"State": dbus.MakeVariant("idle"), "Stage": dbus.MakeVariant("done")}, nil
+	}
+	if err := service.ExportMethodTable(map[string]any{"GetAll": getAll}, Path, propertiesInterface); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service.RequestName(BusName, dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
+	events := watching(t, bus)
+	next[Changed](t, events)
+	if o := next[Changed](t, events).Overview; o.State != updater.StateUpdating || o.Status.Stage != updater.StageDone {
+		t.Errorf("%+v", o)
+	}
+}
+
 // Nobody reads the events for a while: they are all there later.
 func TestWatchKeepsEvents(t *testing.T) {
 	bus := dbustest.Start(t)

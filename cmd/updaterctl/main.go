@@ -54,13 +54,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // execute connects and does what the command says.
-func (c command) execute(ctx context.Context, out *output) error {
+func (c *command) execute(ctx context.Context, out *output) error {
 	client, err := dbusapi.Dial(ctx, c.bus)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	return c.verb.do(ctx, &session{command: c, client: client, out: out})
+	return c.verb.do(ctx, &session{command: *c, client: client, out: out})
 }
 
 // session is what a verb works with.

@@ -67,7 +67,8 @@ func TestCheck(t *testing.T) {
 			`{"available":true,"version":"5.0.0","running":"4.9.0","download_bytes":598900000}` + "\n",
 		},
 		"same": {
-			updater.Check{Version: "4.9.0", Running: "4.9.0"}, "no update: 4.9.0 runs, the server offers 4.9.0\n",
+			updater.Check{Version: "4.9.0", Running: "4.9.0"},
+			"no update: 4.9.0 runs, the server offers 4.9.0\n",
 			`{"available":false,"version":"4.9.0","running":"4.9.0","download_bytes":0}` + "\n",
 		},
 	} {
@@ -153,8 +154,17 @@ func TestErrors(t *testing.T) {
 func TestJSONIsDocumented(t *testing.T) {
 	_, documented, _ := strings.Cut(usage, "\nJSON: ")
 	for _, object := range []any{
-		statusObject{LastError: &errorObject{}}, checkObject{}, updateObject{}, cancelObject{}, versionObject{},
-		acceptedEvent{}, statusEvent{}, progressEvent{}, completedEvent{}, availableEvent{}, rebootEvent{},
+		statusObject{LastError: &errorObject{}},
+		checkObject{},
+		updateObject{},
+		cancelObject{},
+		versionObject{},
+		acceptedEvent{},
+		statusEvent{},
+		progressEvent{},
+		completedEvent{},
+		availableEvent{},
+		rebootEvent{},
 	} {
 		text, err := json.Marshal(object)
 		if err != nil {
@@ -171,8 +181,13 @@ func TestJSONIsDocumented(t *testing.T) {
 		}
 	}
 	for _, e := range []dbusapi.Event{
-		dbusapi.Changed{}, dbusapi.Vanished{}, dbusapi.Returned{}, updater.ProgressEvent{}, updater.CompletedEvent{},
-		updater.UpdateAvailableEvent{}, updater.RebootRequiredEvent{},
+		dbusapi.Changed{},
+		dbusapi.Vanished{},
+		dbusapi.Returned{},
+		updater.ProgressEvent{},
+		updater.CompletedEvent{},
+		updater.UpdateAvailableEvent{},
+		updater.RebootRequiredEvent{},
 	} {
 		text, err := json.Marshal(eventObject(e))
 		if err != nil {

@@ -92,7 +92,7 @@ func TestDumbTerminal(t *testing.T) {
 }
 
 // follow on a terminal, with a job that is at half when it is first seen.
-func followOnScreen(t *testing.T, ctx context.Context, bus *dbustest.Bus, terminal *os.File) (done chan outcome) {
+func followOnScreen(ctx context.Context, t *testing.T, bus *dbustest.Bus, terminal *os.File) (done chan outcome) {
 	t.Helper()
 	done = make(chan outcome)
 	go func() {
@@ -125,7 +125,7 @@ func TestBar(t *testing.T) {
 			bus, service := serve(t, f)
 			s = service
 			terminal, shown := screen(t)
-			done := followOnScreen(t, t.Context(), bus, terminal)
+			done := followOnScreen(t.Context(), t, bus, terminal)
 			await(t, shown, "fetching")
 			await(t, shown, "50 %")
 			await(t, shown, "2.0 GB of 4.0 GB  12.3 MB/s  29s left")
@@ -159,8 +159,8 @@ func TestBarInterrupted(t *testing.T) {
 	terminal, shown := screen(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	done := followOnScreen(t, ctx, bus, terminal)
-	await(t, shown, "50 %")
+	done := followOnScreen(ctx, t, bus, terminal)
+	await(t, shown, "29s left")
 	interrupt()
 	if got := <-done; got.status != exitError || !strings.Contains(got.stderr, "updaterctl cancel") {
 		t.Errorf("%+v", got)

@@ -29,26 +29,34 @@ func newView(o *output) view {
 	if o.terminal && !o.json {
 		return &barView{out: o}
 	}
-	return &lineView{out: o, told: map[updater.Stage]bool{}}
+	return &lineView{out: o}
 }
 
 // lineView prints a line for each stage.
 type lineView struct {
-	out  *output
-	told map[updater.Stage]bool
+	out   *output
+	shown updater.Status
 }
 
 func (v *lineView) show(s updater.Status) {
-	// What comes as a property and as a signal may cross: each stage once.
-	if s.Stage != "" && !v.told[s.Stage] {
-		v.told[s.Stage] = true
+	if isPast(s, v.shown) {
+		return
+	}
+	if s.Stage != v.shown.Stage {
 		v.say(clean(string(s.Stage)))
 	}
+	v.shown = s
 }
 
 func (v *lineView) advance(s updater.Status) { v.show(s) }
 func (v *lineView) say(line string)          { fmt.Fprintln(v.out, line) }
-func (v *lineView) end()                     { clear(v.told) }
+func (v *lineView) end()                     { v.shown = updater.Status{} }
+
+// isPast tells that s is older than what is shown: progress never goes back, but
+// what comes as a property and what comes as a signal may cross.
+func isPast(s, shown updater.Status) bool {
+	return s.Progress < shown.Progress
+}
 
 // barTotal is the resolution of the bar.
 const barTotal = 1000
@@ -59,15 +67,16 @@ type barView struct {
 	area *mpb.Progress
 	bar  *mpb.Bar
 
-	mu     sync.Mutex // the library draws in its own goroutine
-	status updater.Status
+	mu    sync.Mutex // held to change shown: the library reads it in its own goroutine
+	shown updater.Status
 }
 
 func (v *barView) show(s updater.Status) {
+	if isPast(s, v.shown) {
+		return
+	}
 	v.mu.Lock()
-	// Never back: what comes as a property and as a signal may cross.
-	s.Progress = max(s.Progress, v.status.Progress)
-	v.status = s
+	v.shown = s
 	v.mu.Unlock()
 	if v.bar == nil {
 		v.begin()
@@ -76,11 +85,9 @@ func (v *barView) show(s updater.Status) {
 }
 
 func (v *barView) advance(s updater.Status) {
-	v.mu.Lock()
-	if s.Stage == v.status.Stage {
-		s.BytesPerSecond, s.Remaining = v.status.BytesPerSecond, v.status.Remaining
+	if s.Stage == v.shown.Stage {
+		s.BytesPerSecond, s.Remaining = v.shown.BytesPerSecond, v.shown.Remaining
 	}
-	v.mu.Unlock()
 	v.show(s)
 }
 
@@ -100,7 +107,7 @@ func (v *barView) end() {
 	v.area.Wait()
 	v.area, v.bar = nil, nil
 	v.mu.Lock()
-	v.status = updater.Status{}
+	v.shown = updater.Status{}
 	v.mu.Unlock()
 }
 
@@ -110,7 +117,7 @@ func (v *barView) begin() {
 		return decor.Any(func(decor.Statistics) string {
 			v.mu.Lock()
 			defer v.mu.Unlock()
-			return text(v.status)
+			return text(v.shown)
 		})
 	}
 	v.bar = v.area.New(barTotal, mpb.BarStyle(),

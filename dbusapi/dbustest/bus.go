@@ -69,7 +69,7 @@ func StartWith(t testing.TB, elements string) *Bus {
 // short, that other users can enter; t.TempDir is neither.
 func folder(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "bus")
+	dir, err := os.MkdirTemp("", "bus") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
