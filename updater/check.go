@@ -46,8 +46,12 @@ func (r *run) wanted(ctx context.Context, want string) (policy.Version, error) {
 	return v, err
 }
 
-// checked remembers a question to the server and whether it was answered.
+// checked remembers a question to the server and whether it was answered. What
+// this machine then makes of the answer is not the server's failure.
 func (u *Updater) checked(err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	now := time.Now()
 	// That the server was asked is worth remembering, not worth failing for.
 	_ = u.store.Change(func(r *Record) {
@@ -92,10 +96,6 @@ func (r *run) plan(ctx context.Context, v policy.Version) (accepted, error) {
 
 func (u *Updater) notInstalled(d disk, v policy.Version) error {
 	if d.boots(v) {
-		// The marker may be gone; what waits for a reboot is still waiting.
-		if err := u.setMarker(true); err != nil {
-			return err
-		}
 		return fmt.Errorf("%w: %s is installed and waits for a reboot", ErrNoUpdate, v)
 	}
 	for _, e := range d.own() {
@@ -116,7 +116,7 @@ func (u *Updater) target(d disk, v policy.Version) (policy.Target, int64, error)
 		return policy.Target{}, 0, err
 	}
 	if t.Replaces.IsZero() {
-		return t, d.volumes.NewSizeBytes, nil
+		return t, d.volumes.NewSizeBytes, checkGroupRoom(d.volumes)
 	}
 	vol, _ := d.volume(t.Replaces)
 	return t, vol.SizeBytes, nil
@@ -128,7 +128,6 @@ func (u *Updater) target(d disk, v policy.Version) (policy.Target, int64, error)
 func (u *Updater) Check(ctx context.Context) (Check, error) {
 	r := &run{Updater: u, progress: newProgress(func(Status) {})}
 	c, err := r.checkOnly(ctx)
-	u.checked(err)
 	if err == nil {
 		available := ""
 		if c.Available {
@@ -140,7 +139,7 @@ func (u *Updater) Check(ctx context.Context) (Check, error) {
 }
 
 func (r *run) checkOnly(ctx context.Context) (Check, error) {
-	version, err := r.server.offered(ctx)
+	version, err := r.wanted(ctx, "")
 	if err != nil {
 		return Check{}, err
 	}
@@ -155,6 +154,7 @@ func (r *run) checkOnly(ctx context.Context) (Check, error) {
 	a.asked = false
 	signed, err := r.fetchSignatures(ctx, a)
 	if err != nil {
+		r.checked(err)
 		return Check{}, err
 	}
 	c.Available = true

@@ -5,7 +5,7 @@ package updater
 import (
 	"context"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/lvm"
@@ -70,7 +70,7 @@ func (r *run) claimVolume(ctx context.Context, d disk, c *claimed) error {
 	}
 	if target.Replaces.IsZero() {
 		r.note("%s is created: %s", name, target.Reason)
-		return checkGroupRoom(d.volumes, imageBytes)
+		return checkSparseRoom(d.volumes, imageBytes)
 	}
 	r.note("%s is overwritten: %s", volumeName(target.Replaces), target.Reason)
 	c.device, err = r.volumes.Open(ctx, volumeName(target.Replaces))
@@ -78,18 +78,24 @@ func (r *run) claimVolume(ctx context.Context, d disk, c *claimed) error {
 		c.close()
 		err = fmt.Errorf("%s: %w: the image has %d bytes, the volume %d", name, ErrVolumeTooSmall, imageBytes, c.device.SizeBytes())
 	}
-	return err
+	if err != nil {
+		return writeFailed(err)
+	}
+	return nil
 }
 
-// checkGroupRoom: a sparse volume takes what is written to it, another all of
-// its size at once.
-func checkGroupRoom(s lvm.Survey, imageBytes int64) error {
-	need := s.NewSizeBytes
-	if s.Sparse {
-		need = imageBytes
+// checkGroupRoom: a new volume takes all of its size at once.
+func checkGroupRoom(s lvm.Survey) error {
+	if !s.Sparse && s.NewSizeBytes > s.FreeBytes {
+		return fmt.Errorf("%w: a new volume takes %d bytes, %d are free", ErrNoSpaceVolumeGroup, s.NewSizeBytes, s.FreeBytes)
 	}
-	if need > s.FreeBytes {
-		return fmt.Errorf("%w: a new volume takes %d bytes, %d are free", ErrNoSpaceVolumeGroup, need, s.FreeBytes)
+	return nil
+}
+
+// checkSparseRoom: a sparse volume takes what is written to it.
+func checkSparseRoom(s lvm.Survey, imageBytes int64) error {
+	if s.Sparse && imageBytes > s.FreeBytes {
+		return fmt.Errorf("%w: the image has %d bytes, %d are free", ErrNoSpaceVolumeGroup, imageBytes, s.FreeBytes)
 	}
 	return nil
 }
@@ -100,7 +106,10 @@ func (r *run) claimEntry(d disk, c *claimed) error {
 		name.Counted, name.TriesLeft = true, n
 	}
 	c.entry = name.String()
-	remaining, freed := d.split(c)
+	remaining, freed := r.split(d, c)
+	if err := checkNameFree(remaining, c.entry); err != nil {
+		return err
+	}
 	need := roundUp(c.efiboot.Len(), d.entries.BlockBytes)
 	if free := d.entries.FreeBytes + freed; need > free {
 		return fmt.Errorf("%s: %w: %d bytes are needed, %d are free", c.entry, ErrNoSpaceESP, need, free)
@@ -112,13 +121,17 @@ func (r *run) claimEntry(d disk, c *claimed) error {
 // and says how much room the latter give back. Removed are, of our own and
 // never the running system's: the one whose volume is overwritten, leftovers
 // of this version, and those whose volume is not there.
-func (d disk) split(c *claimed) (remaining []efi.Entry, freedBytes int64) {
+func (r *run) split(d disk, c *claimed) (remaining []efi.Entry, freedBytes int64) {
 	stale := map[string]bool{}
 	for _, e := range d.own() {
 		_, hasVolume := d.volume(e.version)
 		overwritten := e.version.Compare(c.version) == 0 || e.version.Compare(c.target.Replaces) == 0
-		if !d.isProtected(e.version) && (overwritten || !hasVolume) {
-			stale[e.File] = true
+		if d.isProtected(e.version) || hasVolume && !overwritten {
+			continue
+		}
+		stale[e.File] = true
+		if !overwritten {
+			r.note("%s is removed: its volume is not there", e.File)
 		}
 	}
 	for _, e := range d.entries.Entries {
@@ -130,6 +143,17 @@ func (d disk) split(c *claimed) (remaining []efi.Entry, freedBytes int64) {
 		}
 	}
 	return remaining, freedBytes
+}
+
+// checkNameFree: on FAT a name is taken in whatever case it is spelt, and what
+// has our name without being a file of ours is not ours to remove.
+func checkNameFree(remaining []efi.Entry, entry string) error {
+	for _, e := range remaining {
+		if strings.EqualFold(e.File, entry) || strings.EqualFold(e.File, entry+temporarySuffix) {
+			return means(ErrWriteFailed, fmt.Errorf("%s: %q is in its place and not ours to remove", entry, e.File))
+		}
+	}
+	return nil
 }
 
 func roundUp(n, block int64) int64 {
@@ -145,7 +169,8 @@ func roundUp(n, block int64) int64 {
 // refused, as boot_order says.
 func (r *run) claimBootOrder(d disk, c *claimed, name efi.Name, remaining []efi.Entry) error {
 	added := efi.NewEntry(r.config.OSName, c.entry, c.efiboot.File, c.efiboot.Len())
-	first, foreign := r.config.firstOwn(append(remaining, added))
+	candidates := append(remaining, added)
+	first, foreign := r.config.firstOwn(candidates)
 	if foreign != "" {
 		r.note("the boot loader lists %q before our entries", foreign)
 	}
@@ -166,8 +191,11 @@ func (r *run) claimBootOrder(d disk, c *claimed, name efi.Name, remaining []efi.
 	case !d.entries.DefaultWritable:
 		return fmt.Errorf("%w: %s, and its variables cannot be written", ErrBootOrderConflict, why)
 	}
-	r.note("%s: its default is set", why)
 	c.pin = efi.DefaultPattern(name)
+	if starts := r.config.starts(candidates, c.pin); starts != c.entry {
+		return fmt.Errorf("%w: %s, and %q would start %q", ErrBootOrderConflict, why, c.pin, starts)
+	}
+	r.note("%s: its default is set", why)
 	return nil
 }
 
@@ -175,15 +203,8 @@ func (r *run) claimBootOrder(d disk, c *claimed, name efi.Name, remaining []efi.
 // entry it lists before that, if any. Without content binding our entries may
 // be any files, and count by their names.
 func (c *Config) firstOwn(entries []efi.Entry) (own, foreign string) {
-	sorted := slices.Clone(entries)
-	for i := range sorted {
-		e := &sorted[i]
-		e.Bootable = e.Bootable || e.Ours && !c.Trust.ContentBinding
-	}
-	efi.Sort(sorted)
-	for _, e := range sorted {
+	for _, e := range c.menu(entries) {
 		switch {
-		case !e.Bootable || e.Name.Temporary:
 		case e.Ours:
 			return e.File, foreign
 		case foreign == "":
@@ -191,4 +212,29 @@ func (c *Config) firstOwn(entries []efi.Entry) (own, foreign string) {
 		}
 	}
 	return "", foreign
+}
+
+// starts returns our entry that the loader starts when its default is pattern:
+// the first that matches, else the first.
+func (c *Config) starts(entries []efi.Entry, pattern string) string {
+	for _, e := range c.menu(entries) {
+		if e.Ours && efi.DefaultMatches(pattern, e.File) {
+			return e.File
+		}
+	}
+	first, _ := c.firstOwn(entries)
+	return first
+}
+
+// menu returns the entries that the loader lists, in its order.
+func (c *Config) menu(entries []efi.Entry) []efi.Entry {
+	var listed []efi.Entry
+	for _, e := range entries {
+		e.Bootable = e.Bootable || e.Ours && !c.Trust.ContentBinding
+		if e.Bootable && !e.Name.Temporary {
+			listed = append(listed, e)
+		}
+	}
+	efi.Sort(listed)
+	return listed
 }

@@ -29,7 +29,7 @@ func (c *Config) checkContent(f *fetched) error {
 		err = c.checkBinding(uki, f)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrContentMismatch, err)
+		return means(ErrContentMismatch, err)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (r *run) stageEntry(ctx context.Context, c *cleared) error {
 func writeFailed(err error) error {
 	for _, named := range []error{
 		ErrReadBackMismatch, ErrVolumeTooSmall, ErrVolumeInUse, ErrNoSpaceVolumeGroup, ErrNoSpaceESP,
-		ErrVolumeGroupNotFound, ErrESPNotMounted, ErrBootOrderConflict, context.Canceled, context.DeadlineExceeded,
+		ErrVolumeGroupNotFound, ErrESPNotMounted, ErrBootOrderConflict, context.Canceled,
 	} {
 		if errors.Is(err, named) {
 			return err

@@ -69,6 +69,10 @@ func (r *run) downloadBytes(ctx context.Context, s signed) (int64, error) {
 	return total, nil
 }
 
+// cacheReserveBytes is left free on the cache's file system, for our own record
+// and for everybody else who writes there.
+const cacheReserveBytes = 16 << 20
+
 // maxBytes is the most that is read of a payload.
 func maxBytes(a accepted, kind payloadKind) int64 {
 	if kind == kindCore {
@@ -110,8 +114,8 @@ func (r *run) fetch(ctx context.Context, s signed) (*fetched, error) {
 	var before int64
 	for _, p := range []*payload{f.efiboot, f.core} {
 		if err == nil {
-			err = r.fetchPayload(ctx, s, p, func(done, size int64) {
-				r.progress.bytes(before+done, max(total, before+size))
+			err = r.fetchPayload(ctx, s, p, func(done, _ int64) {
+				r.progress.bytes(before+done, total)
 			})
 			before += p.Len()
 		}
@@ -137,8 +141,9 @@ func (r *run) checkCacheRoom(f *fetched, total int64) error {
 		return err
 	}
 	need := total - f.core.Len() - f.efiboot.Len()
-	if need > free {
-		return fmt.Errorf("%w: %d more bytes are needed, %d are free", cache.ErrNoSpace, need, free)
+	if need > free-cacheReserveBytes {
+		return fmt.Errorf("%w: %d more bytes are needed, %d are free, of which %d are kept free",
+			cache.ErrNoSpace, need, free, cacheReserveBytes)
 	}
 	return nil
 }
@@ -165,39 +170,53 @@ func (r *run) fetchPayload(ctx context.Context, s signed, p *payload, progress f
 	return r.download(ctx, s, p, progress)
 }
 
+// download fetches what is missing of a payload. What the server said of its
+// length before is not relied on: no more is read than the cache has room for.
 func (r *run) download(ctx context.Context, s signed, p *payload, progress func(done, total int64)) error {
-	err := r.server.payload(ctx, s.version, p.kind, p, maxBytes(s.accepted, p.kind), progress)
-	var tooLarge *fetch.TooLargeError
-	if errors.As(err, &tooLarge) && tooLarge.DeclaredBytes > 0 {
-		return r.checkLength(s, p.kind, tooLarge.DeclaredBytes)
+	free, err := r.cache.FreeBytes()
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, fetch.ErrTooLarge) {
-		// Whatever this is, it is not the beginning of the payload.
+	limit, room := maxBytes(s.accepted, p.kind), max(0, p.Len()+free-cacheReserveBytes)
+	err = r.server.payload(ctx, s.version, p.kind, p, min(limit, room), progress)
+	var tooLarge *fetch.TooLargeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &tooLarge) && tooLarge.DeclaredBytes > limit:
+		err = r.checkLength(s, p.kind, tooLarge.DeclaredBytes)
+	case errors.Is(err, fetch.ErrTooLarge) && room < limit:
+		err = means(cache.ErrNoSpace, err)
+	}
+	if errors.Is(err, fetch.ErrTooLarge) || errors.Is(err, cache.ErrNoSpace) {
+		// Either this is not the beginning of the payload, or it takes room
+		// that others need.
 		err = errors.Join(err, p.Truncate())
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.kind, err)
-	}
-	return nil
+	return fmt.Errorf("%s: %w", p.kind, err)
 }
 
 // verify is the second half of step 3: both signatures over the bytes that
 // are in the cache, then that the two belong together.
 func (r *run) verify(f *fetched) (*verified, error) {
 	r.progress.enter(f.version.String(), StageVerifying)
-	var err error
-	for _, p := range []*payload{f.efiboot, f.core} {
-		if err = p.verify(); err != nil {
-			err = fmt.Errorf("%s: %w", p.kind, err)
-			break
-		}
-	}
+	err := errors.Join(f.efiboot.check(), f.core.check())
 	if err == nil {
+		// Payloads that do not belong together are kept all the same: they are
+		// what the server has, and the fault may be in the configuration.
 		err = r.config.checkContent(f)
 	}
 	if err != nil {
-		// Nothing of it is worth keeping.
-		return nil, errors.Join(err, f.core.Truncate(), f.efiboot.Truncate(), f.close())
+		return nil, errors.Join(err, f.close())
 	}
 	return &verified{f}, nil
+}
+
+// check verifies the signature. What it does not hold for is not kept.
+func (p *payload) check() error {
+	err := p.verify()
+	if err == nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("%s: %w", p.kind, err), p.Truncate())
 }

@@ -74,11 +74,13 @@ func (s *server) signature(ctx context.Context, v policy.Version, kind payloadKi
 	return s.client.Document(ctx, s.payloadURL(v, kind)+".sig", maxSignatureBytes)
 }
 
-// sizeBytes asks how long a payload is, -1 when the server does not say.
+// sizeBytes asks how long a payload is, -1 when the server does not say. That
+// it knows HEAD is not required of a server: an answer other than "not found"
+// says nothing about the payload.
 func (s *server) sizeBytes(ctx context.Context, v policy.Version, kind payloadKind) (int64, error) {
 	size, err := s.client.Size(ctx, s.payloadURL(v, kind))
 	var status *fetch.StatusError
-	if errors.As(err, &status) && (status.Code == http.StatusMethodNotAllowed || status.Code == http.StatusNotImplemented) {
+	if errors.As(err, &status) && !isNotFound(err) {
 		return -1, nil
 	}
 	return size, err

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,6 +40,7 @@ type Bus struct {
 
 	config string
 	daemon *exec.Cmd
+	ended  <-chan struct{}
 }
 
 // Start starts a bus with the [Open] policy.
@@ -86,14 +88,28 @@ func (b *Bus) launch(t testing.TB) {
 	var complaints bytes.Buffer
 	daemon := exec.Command(daemonPath, "--config-file="+b.config, "--nofork", "--nopidfile", "--nosyslog", "--print-address")
 	daemon.Stderr = &complaints
+	// A test that panics or runs out of time cleans nothing up.
+	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	output, err := daemon.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := daemon.Start(); err != nil {
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		defer close(ended)
+		// The death that counts is that of the thread that started the daemon
+		// (PR_SET_PDEATHSIG in prctl(2)), so this one stays.
+		runtime.LockOSThread()
+		err := daemon.Start()
+		started <- err
+		if err == nil {
+			_ = daemon.Wait() // it is killed
+		}
+	}()
+	if err := <-started; err != nil {
 		t.Fatalf("%v (Debian package dbus-daemon)", err)
 	}
-	b.daemon = daemon
+	b.daemon, b.ended = daemon, ended
 	// It prints its address when it listens, and nothing after that.
 	if _, err := bufio.NewReader(output).ReadString('\n'); err != nil {
 		b.Stop()
@@ -112,7 +128,7 @@ func (b *Bus) Stop() {
 		return
 	}
 	_ = b.daemon.Process.Kill() // it may have ended already
-	_ = b.daemon.Wait()         // it was killed
+	<-b.ended
 	b.daemon = nil
 }
 
