@@ -53,6 +53,10 @@ func (d *Daemon) joinCheck(run context.Context) (*job, error) {
 	return d.job, nil
 }
 
+// acceptLimit bounds the answer to whether a version may be installed, most of
+// which is the server's; callers on the bus wait for 25 seconds.
+const acceptLimit = 20 * time.Second
+
 // Update begins to install version, or the newest when it is empty, and
 // returns the transaction. Whatever can be refused is refused here. The same
 // version as the one being installed joins; another is ErrBusy.
@@ -62,7 +66,24 @@ func (d *Daemon) Update(ctx context.Context, version string) (transaction string
 			return "", err
 		}
 	}
-	return d.start(ctx, version, d.Engine.Acceptable(ctx, version))
+	// What runs is joined without asking anybody.
+	if transaction, err = d.joinUpdate(ctx, version); transaction != "" || err != nil {
+		return transaction, err
+	}
+	limited, cancel := context.WithTimeout(ctx, acceptLimit)
+	defer cancel()
+	return d.start(ctx, version, d.Engine.Acceptable(limited, version))
+}
+
+// joinUpdate returns the transaction that runs: "" for none, ErrBusy for
+// another version's.
+func (d *Daemon) joinUpdate(ctx context.Context, version string) (transaction string, err error) {
+	ended := d.do(ctx, func(context.Context) {
+		if d.job != nil && d.job.isUpdate() {
+			transaction, err = d.job.join(version)
+		}
+	})
+	return transaction, cmp.Or(ended, err)
 }
 
 // newest returns the version being installed, else the one the server offers,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -331,6 +332,38 @@ func TestLoadRefusesMissing(t *testing.T) {
 			_, err := Load(s.paths)
 			s.refused(err, "open "+file, "no such file or directory")
 		})
+	}
+}
+
+// Every key is found with its line, however it is written.
+func TestDocumentKeys(t *testing.T) {
+	d := document{"f.toml", []byte(`a = 1
+b.c = "x"
+"d.e".f = ["x", { y = 1 }]
+
+[t]
+g = { h = 1,
+  i.j = { k = 2 } }
+[t.'u']
+l = '''
+
+'''
+m = 1979-05-27
+[[n]]
+o = []
+`)}
+	want := []keyLine{
+		{"a", 1}, {"b.c", 2}, {"d.e.f", 3}, {"t", 5}, {"t.g", 6}, {"t.g.h", 6}, {"t.g.i.j", 7}, {"t.g.i.j.k", 7},
+		{"t.u", 8}, {"t.u.l", 9}, {"t.u.m", 12}, {"n", 13}, {"n.o", 14},
+	}
+	if got := d.keys(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := d.lineOf("t.u.m"); got != 12 {
+		t.Errorf("line %d", got)
+	}
+	if got := d.lineOf("missing"); got != 0 {
+		t.Errorf("line %d", got)
 	}
 }
 

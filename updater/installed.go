@@ -63,7 +63,7 @@ func (u *Updater) describe(d disk, v policy.Version) Installed {
 		i.State = InstalledRunning
 	case hasVolume && entry.exhausted():
 		i.State = InstalledFailed
-	case bootable && v.Compare(u.config.Running) > 0:
+	case bootable && v.Compare(u.config.Running) > 0 && v.Compare(u.bootsNext(d)) == 0 && !d.isProtected(v):
 		i.State = InstalledPending
 	case bootable:
 		i.State = InstalledFallback

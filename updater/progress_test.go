@@ -160,6 +160,45 @@ func TestProgressStalls(t *testing.T) {
 	})
 }
 
+// Each stage has its own rate, and a stage that is entered once more keeps
+// what was reached.
+func TestProgressEntersAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := recorded()
+		p.enter("5.0.0", StageInstalling)
+		p.bytes(0, 100*megabyte)
+		move(p, 0, 100*megabyte, 10*megabyte, 5*time.Second, 100*time.Millisecond)
+		before := p.status.Progress
+		p.enter("5.0.0", StageFetching)
+		if s := p.status; s.Progress != before || s.BytesDone != 0 || s.BytesTotal != 0 || s.BytesPerSecond != 0 || s.Remaining != 0 {
+			t.Errorf("%+v, progress was %v", s, before)
+		}
+		p.bytes(0, 100*megabyte)
+		if s := p.status; s.Progress != before || s.BytesPerSecond != 0 || s.Remaining != 0 {
+			t.Errorf("%+v, progress was %v", s, before)
+		}
+	})
+}
+
+// What is counted in one instant is no rate without end.
+func TestProgressInOneInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := recorded()
+		p.enter("5.0.0", StageFetching)
+		for i := range int64(100) {
+			p.bytes(i*megabyte, 200*megabyte)
+		}
+		if s := p.status; s.BytesPerSecond != 0 || s.Remaining != 0 {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(10 * time.Second)
+		p.bytes(100*megabyte, 200*megabyte)
+		if s := p.status; s.BytesPerSecond != 10*megabyte || s.Remaining != 10*time.Second {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // More than was announced is no negative time.
 func TestProgressBeyondTheTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -40,14 +40,13 @@ func (u *Updater) Recover(ctx context.Context) (Recovery, error) {
 	if d, err = u.survey(ctx); err != nil {
 		return r, err
 	}
-	r.Installed = u.installed(d)
-	if err := u.setMarker(pending(r.Installed) != ""); err != nil {
+	if err := u.mendDefault(d); err != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("the boot loader's default, now %q, cannot be put right: %v", d.entries.Default, err))
+	}
+	if r.Installed, err = u.Installed(ctx); err != nil {
 		return r, err
 	}
-	if err := u.keepDefault(d); err != nil {
-		r.Notes = append(r.Notes, fmt.Sprintf("the boot loader's default %q is not needed any more and stays: %v", d.entries.Default, err))
-	}
-	return r, nil
+	return r, u.setMarker(pending(r.Installed) != "")
 }
 
 // isLeftover tells that a run was interrupted while it made this entry. A file

@@ -54,7 +54,7 @@ type InstalledState string
 const (
 	InstalledRunning    InstalledState = "running"    // the system that runs
 	InstalledFallback   InstalledState = "fallback"   // whole, and boots when chosen
-	InstalledPending    InstalledState = "pending"    // newer than the running one, waits for a reboot
+	InstalledPending    InstalledState = "pending"    // newer than the running one, and what boots next
 	InstalledFailed     InstalledState = "failed"     // its boot counter has run out
 	InstalledIncomplete InstalledState = "incomplete" // a volume without an entry, or an entry without a volume
 )

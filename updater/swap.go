@@ -9,8 +9,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/clipos/updater/efi"
 )
 
 // swapped is a release that boots next.
@@ -24,20 +22,33 @@ func (r *run) swap(ctx context.Context, i *installed) (*swapped, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, r.unstage(i, err)
 	}
-	// The default first: until the entry has its name the pattern matches
-	// nothing and the loader sorts as before.
-	if i.pin != "" || i.unpin {
-		if err := r.entries.SetDefault(i.pin); err != nil {
-			if i.pin != "" {
-				return nil, r.unstage(i, means(ErrBootOrderConflict, err))
-			}
-			r.note("the boot loader's default, which is not needed any more, stays: %v", err)
-		}
+	// Recorded first: should the power fail between the entry and the loader's
+	// default, the next start knows which version the default was meant for.
+	if err := r.store.Change(func(rec *Record) { rec.PendingVersion = i.version.String() }); err != nil {
+		return nil, r.unstage(i, writeFailed(err))
 	}
 	if err := r.entries.Publish(i.entry); err != nil {
 		return nil, r.unstage(i, writeFailed(err))
 	}
-	return &swapped{i}, nil
+	return &swapped{i}, r.setDefault(i)
+}
+
+// setDefault comes after the entry: as long as the default is the old one, or
+// none, the loader starts the running system.
+func (r *run) setDefault(i *installed) error {
+	if i.pin == "" && !i.unpin {
+		return nil
+	}
+	err := r.entries.SetDefault(i.pin)
+	switch {
+	case err == nil:
+		return nil
+	case i.pin == "":
+		r.note("the boot loader's default, which is not needed any more, stays: %v", err)
+		return nil
+	}
+	// An entry that the loader would not start says what is not so.
+	return errors.Join(means(ErrBootOrderConflict, err), r.entries.Remove(i.entry))
 }
 
 func (r *run) unstage(i *installed, err error) error {
@@ -49,9 +60,6 @@ func (r *run) unstage(i *installed, err error) error {
 func (r *run) finish(s *swapped) {
 	if err := r.setMarker(true); err != nil {
 		r.note("the marker is missing: %v", err)
-	}
-	if err := r.store.Change(func(rec *Record) { rec.PendingVersion = s.version.String() }); err != nil {
-		r.note("the pending version is not recorded: %v", err)
 	}
 	if err := r.cache.Keep(); err != nil {
 		r.note("the cache is not empty: %v", err)
@@ -73,19 +81,4 @@ func (u *Updater) setMarker(present bool) error {
 		return err
 	}
 	return f.Close()
-}
-
-// keepDefault takes the loader's default away when it is ours and the order
-// is right without it, or when it names nothing any more.
-func (u *Updater) keepDefault(d disk) error {
-	if !efi.OwnDefault(u.config.OSName, d.entries.Default) {
-		return nil
-	}
-	first, _ := u.config.firstOwn(d.entries.Entries)
-	for _, e := range d.own() {
-		if efi.DefaultMatches(d.entries.Default, e.File) && e.File != first && !e.Name.Temporary {
-			return nil
-		}
-	}
-	return u.entries.SetDefault("")
 }

@@ -185,6 +185,9 @@ func (e *Error) Unwrap() error { return e.Err }
 func (u *Updater) Update(ctx context.Context, version string, report func(Status)) (Outcome, error) {
 	r := &run{Updater: u, progress: newProgress(report)}
 	err := r.update(ctx, version)
+	if err != nil {
+		r.tidy(ctx, err)
+	}
 	return Outcome{r.version.String(), r.notes}, r.failed(ctx, err)
 }
 
@@ -213,6 +216,23 @@ func (r *run) update(ctx context.Context, version string) error {
 	}
 	r.finish(swapped)
 	return nil
+}
+
+// tidy follows an update that did not happen. What waited for a reboot may be
+// what was to be overwritten, or still wait without its marker; and what was
+// fetched for a version that is installed already, or offered no more, is of
+// no use.
+func (r *run) tidy(ctx context.Context, err error) {
+	list, unread := r.Installed(context.WithoutCancel(ctx))
+	if unread == nil {
+		unread = r.setMarker(pending(list) != "")
+	}
+	if errors.Is(err, ErrNoUpdate) {
+		unread = errors.Join(unread, r.cache.Keep())
+	}
+	if unread != nil {
+		r.note("cannot tidy up: %v", unread)
+	}
 }
 
 func (r *run) fetchVerified(ctx context.Context, version string) (*verified, error) {
