@@ -271,3 +271,42 @@ func TestRunningSystemIsProtected(t *testing.T) {
 		}
 	})
 }
+
+// A disk that is smaller than it says writes its last bytes over its first.
+func TestDiskThatWraps(t *testing.T) {
+	s := newSystem(t, "5.0.0-alpha.1")
+	disk := newFakeDisk(s.fakeState("5.0.0-alpha.0", "5.0.0-alpha.1"))
+	volumes := faultyVolumes{fakeVolumes: fakeVolumes{disk}, device: func(d lvm.Device) lvm.Device { return wrapping{d} }}
+	u := s.openWith(s.load(), volumes, fakeEntries{disk})
+	defer u.Close()
+	_, err := u.Update(t.Context(), "", func(Status) {})
+	isOnly(t, err, ErrReadBackMismatch)
+	if got := strings.Join(disk.cached.bootable(), " "); got != "5.0.0-alpha.1" {
+		t.Errorf("bootable: %s", got)
+	}
+}
+
+// wrapping forgets what is beyond its true size, and overwrites its beginning.
+type wrapping struct{ lvm.Device }
+
+const trueBytes = 200 << 10
+
+func (w wrapping) WriteAt(p []byte, off int64) (int, error) {
+	for i := 0; i < len(p); i += 4096 {
+		end := min(i+4096, len(p))
+		if _, err := w.Device.WriteAt(p[i:end], (off+int64(i))%trueBytes); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}
+
+func (w wrapping) ReadBackAt(p []byte, off int64) (int, error) {
+	for i := 0; i < len(p); i += 4096 {
+		end := min(i+4096, len(p))
+		if _, err := w.Device.ReadBackAt(p[i:end], (off+int64(i))%trueBytes); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}

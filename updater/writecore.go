@@ -4,152 +4,138 @@ package updater
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
-	"time"
 
 	"github.com/clipos/updater/lvm"
-	"github.com/clipos/updater/updater/internal/minisig"
 )
 
 const (
 	// writeChunkBytes is how much goes to the disk at a time.
 	writeChunkBytes = 4 << 20
+	// writeChunks is how many chunks are under way: one being read, one being
+	// written, one between.
+	writeChunks = 3
 	// flushBytes is how much is written between two flushes: little enough
-	// that a flush on a slow disk is short, much enough that it costs nothing.
+	// that each is short where writes go through the page cache.
 	flushBytes = 64 << 20
-	// lifeInterval is how often waiting gives a sign of life.
-	lifeInterval = 500 * time.Millisecond
 )
 
-// writeCore writes the image and reads it back from the device: the signature
-// has to hold for what is there. What is flushed is read back while the next
-// piece is written, because hashing takes as long as writing. What lies behind
-// the image is discarded first, so that nothing comes after the last flush.
+// writeCore writes the image, flushes, discards what lies behind it, and then
+// reads the device from its beginning: the signature has to hold for what is
+// there. Not before the last byte is written: a disk smaller than it claims to
+// be overwrites its first bytes with its last.
 func (r *run) writeCore(ctx context.Context, c *cleared) error {
 	size := c.core.Len()
-	if err := c.device.Discard(size); err != nil {
+	// Written bytes and bytes read back both count.
+	total := 2 * size
+	err := pump(ctx, size, readFully(c.core.File), func(p []byte, offset int64) error {
+		if _, err := c.device.WriteAt(p, offset); err != nil {
+			return err
+		}
+		end := offset + int64(len(p))
+		r.progress.bytes(end, total)
+		if end%flushBytes == 0 {
+			return c.device.Flush()
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if err := c.device.Flush(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	back := newReadBack(c.device, r.config.key.NewVerifier(c.core.signature))
-	go back.run(ctx)
-	if err := r.copyCore(ctx, c, back); err != nil {
-		cancel()
-		<-back.ended
+	if err := c.device.Discard(size); err != nil {
 		return err
 	}
-	if err := r.await(back, size); err != nil {
+	verifier := r.config.key.NewVerifier(c.core.signature)
+	err = pump(ctx, size, readBack(c.device), func(p []byte, offset int64) error {
+		r.progress.bytes(size+offset+int64(len(p)), total)
+		_, err := verifier.Write(p)
 		return err
+	})
+	if err == nil && verifier.Verify() != nil {
+		err = ErrReadBackMismatch
 	}
-	if back.verifier.Verify() != nil {
-		return ErrReadBackMismatch
-	}
-	return nil
+	return err
 }
 
-// copyCore writes the image piece by piece and hands each, once it is flushed,
-// on to be read back.
-func (r *run) copyCore(ctx context.Context, c *cleared, back *readBack) error {
-	defer close(back.flushed)
-	size := c.core.Len()
-	buf := lvm.AlignedBuffer(writeChunkBytes)
-	for offset := int64(0); offset < size; offset += flushBytes {
-		end := min(offset+flushBytes, size)
-		piece := io.NewSectionReader(c.core.File, offset, end-offset)
-		err := copyToDevice(ctx, c.device, piece, offset, buf, func(done int64) {
-			r.progress.bytes(done+back.checked.Load(), 2*size)
-		})
-		if err != nil {
-			return err
+// readAt fills a chunk from a place.
+type readAt func(p []byte, offset int64) error
+
+func readFully(r io.ReaderAt) readAt {
+	return func(p []byte, offset int64) error {
+		if _, err := io.ReadFull(io.NewSectionReader(r, offset, int64(len(p))), p); err != nil {
+			return fmt.Errorf("reading the cache: %w", err)
 		}
-		if err := c.device.Flush(); err != nil {
-			return err
-		}
-		select {
-		case back.flushed <- end:
-		case <-back.ended:
-			return back.err
-		}
+		return nil
 	}
-	return nil
 }
 
-// copyToDevice writes what r has at offset; progress is told how far it came.
-func copyToDevice(ctx context.Context, d lvm.Device, r io.Reader, offset int64, buf []byte, progress func(int64)) error {
-	for {
+func readBack(d lvm.Device) readAt {
+	return func(p []byte, offset int64) error {
+		if _, err := d.ReadBackAt(p, offset); err != nil {
+			return fmt.Errorf("reading back: %w", err)
+		}
+		return nil
+	}
+}
+
+// chunk is a piece on its way, or why there is none.
+type chunk struct {
+	data   []byte
+	offset int64
+	err    error
+}
+
+// pump hands size bytes on in order, in aligned chunks, and reads the next one
+// while one is handed on. Nothing of it runs any more when it returns.
+func pump(ctx context.Context, size int64, read readAt, write func(p []byte, offset int64) error) error {
+	full, free, quit := make(chan chunk), make(chan []byte, writeChunks), make(chan struct{})
+	for range writeChunks {
+		free <- lvm.AlignedBuffer(writeChunkBytes)
+	}
+	go readAhead(size, read, full, free, quit)
+	err := handOn(ctx, full, free, write)
+	close(quit)
+	for range full { //nolint:revive // until the reader has ended
+	}
+	return err
+}
+
+func handOn(ctx context.Context, full <-chan chunk, free chan<- []byte, write func(p []byte, offset int64) error) error {
+	for c := range full {
+		if c.err != nil {
+			return c.err
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := io.ReadFull(r, buf)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return fmt.Errorf("reading the cache: %w", err)
-		}
-		if _, err := d.WriteAt(buf[:n], offset); err != nil {
+		if err := write(c.data, c.offset); err != nil {
 			return err
 		}
-		offset += int64(n)
-		progress(offset)
+		free <- c.data[:writeChunkBytes]
 	}
+	return ctx.Err()
 }
 
-// await waits for the rest to be read back.
-func (r *run) await(back *readBack, size int64) error {
-	life := time.NewTicker(lifeInterval)
-	defer life.Stop()
-	for {
+func readAhead(size int64, read readAt, full chan<- chunk, free <-chan []byte, quit <-chan struct{}) {
+	defer close(full)
+	for offset := int64(0); offset < size; {
+		var c chunk
 		select {
-		case <-back.ended:
-			r.progress.bytes(size+back.checked.Load(), 2*size)
-			return back.err
-		case <-life.C:
-			r.progress.bytes(size+back.checked.Load(), 2*size)
+		case buf := <-free:
+			c = chunk{data: buf[:min(writeChunkBytes, size-offset)], offset: offset}
+		case <-quit:
+			return
 		}
-	}
-}
-
-// readBack hashes what a device holds, up to where it is flushed.
-type readBack struct {
-	device   lvm.Device
-	verifier *minisig.Verifier
-	// flushed says up to where; closed, that there is no more to come.
-	flushed chan int64
-	// checked is how many bytes are read back.
-	checked atomic.Int64
-	// ended is closed at the end; err is set then.
-	ended chan struct{}
-	err   error
-}
-
-func newReadBack(d lvm.Device, v *minisig.Verifier) *readBack {
-	// One piece may wait while another is read.
-	return &readBack{device: d, verifier: v, flushed: make(chan int64, 1), ended: make(chan struct{})}
-}
-
-func (b *readBack) run(ctx context.Context) {
-	defer close(b.ended)
-	buf := lvm.AlignedBuffer(writeChunkBytes)
-	for end := range b.flushed {
-		for offset := b.checked.Load(); offset < end; offset = b.checked.Load() {
-			if b.err = ctx.Err(); b.err != nil {
-				return
-			}
-			n, err := b.device.ReadBackAt(buf[:min(int64(len(buf)), end-offset)], offset)
-			if err != nil {
-				b.err = fmt.Errorf("reading back: %w", err)
-				return
-			}
-			b.verifier.Write(buf[:n]) //nolint:errcheck // a hash does not fail
-			b.checked.Add(int64(n))
+		c.err = read(c.data, offset)
+		select {
+		case full <- c:
+		case <-quit:
+			return
 		}
+		offset += int64(len(c.data))
 	}
 }
