@@ -37,7 +37,7 @@ func TestAccept(t *testing.T) {
 				t.Errorf("error %v, want %v", err, c.want)
 			}
 			for _, other := range []error{policy.ErrNotNewer, policy.ErrDowngrade} {
-				if other != c.want && errors.Is(err, other) {
+				if !errors.Is(c.want, other) && errors.Is(err, other) {
 					t.Errorf("error %v is also %v", err, other)
 				}
 			}

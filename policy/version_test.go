@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/clipos/updater/policy"
 )
@@ -98,7 +99,7 @@ func TestParseVersion(t *testing.T) {
 			if !errors.Is(err, policy.ErrInvalidVersion) || !strings.Contains(err.Error(), c.why) {
 				t.Errorf("error %v, want %v because of %s", err, policy.ErrInvalidVersion, c.why)
 			}
-			if err != nil && (len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\x00\r\n\xff")) {
+			if err != nil && (len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\x00\r\n") || !utf8.ValidString(err.Error())) {
 				t.Errorf("raw or long text in %q", err)
 			}
 			if !v.IsZero() || v.String() != "" {

@@ -75,7 +75,7 @@ func openRegular(file string) (*os.File, unix.Stat_t, error) {
 		err = fmt.Errorf("%s: not a regular file", file)
 	}
 	if err != nil {
-		f.Close()
+		f.Close() //nolint:errcheck // nothing was read
 		return nil, st, err
 	}
 	return f, st, nil
