@@ -99,7 +99,8 @@ func pump(ctx context.Context, size int64, read readAt, write func(p []byte, off
 	go readAhead(size, read, full, free, quit)
 	err := handOn(ctx, full, free, write)
 	close(quit)
-	for range full { //nolint:revive // until the reader has ended
+	for range full {
+		// What was read ahead is dropped, until the reader has ended.
 	}
 	return err
 }
