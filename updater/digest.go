@@ -4,6 +4,7 @@ package updater
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/clipos/updater/updater/internal/cache"
@@ -11,16 +12,21 @@ import (
 )
 
 const (
-	digestChunkBytes = 256 << 10
+	// digestChunkBytes is written at once: all that is lost of a download when
+	// the power fails between two writes.
+	digestChunkBytes = 64 << 10
 	// digestChunks is how far hashing may fall behind the network.
-	digestChunks = 8
+	digestChunks = 32
 )
 
 // digest is a cache file that is hashed while it is written, on another
-// processor than the one that decrypts. It implements fetch.Partial.
+// processor than the one that decrypts. It implements fetch.Partial. What the
+// network brings in small pieces goes to the file in whole chunks.
 type digest struct {
 	*cache.File
 	verifier *minisig.Verifier
+	// current is the chunk being filled, nil for none.
+	current []byte
 	// resumed is true once bytes of two downloads may be in the file.
 	resumed bool
 	// work has the chunks to be hashed, in order; free those that are done.
@@ -49,8 +55,24 @@ func (d *digest) run() {
 	}
 }
 
-// settle waits until everything written is hashed: then all chunks are free.
-func (d *digest) settle() {
+// Len implements fetch.Partial.
+func (d *digest) Len() int64 { return d.File.Len() + int64(len(d.current)) }
+
+// emit writes the current chunk to the file and hands it on to be hashed.
+func (d *digest) emit() error {
+	if d.current == nil {
+		return nil
+	}
+	n, err := d.File.Write(d.current)
+	d.work <- d.current[:n]
+	d.current = nil
+	return err
+}
+
+// settle waits until everything is in the file and hashed: then all chunks
+// are free.
+func (d *digest) settle() error {
+	err := d.emit()
 	var all [digestChunks][]byte
 	for i := range all {
 		all[i] = <-d.free
@@ -58,18 +80,27 @@ func (d *digest) settle() {
 	for _, chunk := range all {
 		d.free <- chunk
 	}
+	return err
 }
 
 // Close ends hashing and keeps the file for a later run.
 func (d *digest) Close() error {
+	err := d.emit()
 	close(d.work)
 	<-d.ended
-	return d.File.Close()
+	return errors.Join(err, d.File.Close())
+}
+
+// Truncate forgets every byte.
+func (d *digest) Truncate() error {
+	return errors.Join(d.settle(), d.File.Truncate())
 }
 
 // Begin implements fetch.Partial.
 func (d *digest) Begin(validator string, keep bool) error {
-	d.settle()
+	if err := d.settle(); err != nil {
+		return err
+	}
 	if !keep {
 		d.verifier.Reset()
 	}
@@ -79,19 +110,28 @@ func (d *digest) Begin(validator string, keep bool) error {
 
 // Write appends to the file and hands the bytes on to be hashed.
 func (d *digest) Write(p []byte) (int, error) {
-	n, err := d.File.Write(p)
-	for rest := p[:n]; len(rest) > 0; {
-		chunk := <-d.free
-		size := copy(chunk, rest)
-		d.work <- chunk[:size]
-		rest = rest[size:]
+	for rest := p; len(rest) > 0; {
+		if d.current == nil {
+			d.current = (<-d.free)[:0]
+		}
+		n := min(len(rest), cap(d.current)-len(d.current))
+		d.current = append(d.current, rest[:n]...)
+		rest = rest[n:]
+		if len(d.current) < cap(d.current) {
+			break
+		}
+		if err := d.emit(); err != nil {
+			return len(p) - len(rest), err
+		}
 	}
-	return n, err
+	return len(p), nil
 }
 
 // catchUp hashes what an earlier run left in the file.
 func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) error {
-	d.settle()
+	if err := d.settle(); err != nil {
+		return err
+	}
 	d.verifier.Reset()
 	d.resumed = true
 	r := io.NewSectionReader(d.File, 0, d.Len())
@@ -114,6 +154,8 @@ func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) 
 
 // verify settles and checks the signature over the whole file.
 func (d *digest) verify() error {
-	d.settle()
+	if err := d.settle(); err != nil {
+		return err
+	}
 	return d.verifier.Verify()
 }

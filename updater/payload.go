@@ -182,7 +182,7 @@ func (r *run) download(ctx context.Context, s signed, p *payload, progress func(
 	var tooLarge *fetch.TooLargeError
 	switch {
 	case err == nil:
-		return nil
+		err = p.settle()
 	case errors.As(err, &tooLarge) && tooLarge.DeclaredBytes > limit:
 		err = r.checkLength(s, p.kind, tooLarge.DeclaredBytes)
 	case errors.Is(err, fetch.ErrTooLarge) && room < limit:
@@ -193,7 +193,10 @@ func (r *run) download(ctx context.Context, s signed, p *payload, progress func(
 		// that others need.
 		err = errors.Join(err, p.Truncate())
 	}
-	return fmt.Errorf("%s: %w", p.kind, err)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.kind, err)
+	}
+	return nil
 }
 
 // verify is the second half of step 3: both signatures over the bytes that

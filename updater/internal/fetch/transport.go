@@ -25,7 +25,7 @@ func NewTransport(roots *x509.CertPool, l Limits) *http.Transport {
 		roots = x509.NewCertPool() // tls.Config takes nil for the system's pool
 	}
 	return &http.Transport{
-		DialContext: (&net.Dialer{Timeout: l.ConnectTimeout}).DialContext,
+		DialContext: dialBuffered(&net.Dialer{Timeout: l.ConnectTimeout}),
 		TLSClientConfig: &tls.Config{
 			RootCAs:    roots,
 			MinVersion: tls.VersionTLS12,
