@@ -176,7 +176,13 @@ func TestDirectoryFull(t *testing.T) {
 	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=64k"); err != nil {
 		t.Fatal("needs root:", err)
 	}
-	t.Cleanup(func() { _ = unix.Unmount(folder, 0) })
+	t.Cleanup(func() {
+		// Detached, not only unmounted: a child of another test may hold a
+		// descriptor for an instant.
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
 	b := lvm.NewDirectory(folder, imageBytes)
 	if err := b.Create(t.Context(), "core_1"); err != nil {
 		t.Fatal(err)

@@ -194,7 +194,7 @@ func TestRecordNoSpace(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16k,mode=0700"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Unmount(dir, 0) })
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	s := mustOpenStore(t, dir)
 	mustChange(t, s, func(r *Record) { r.HighestGood = "5.0.0" })
 	before := s.Record()
