@@ -69,6 +69,8 @@ var errorNames = []struct {
 
 	// Only ever on this side of the wire, with the D-Bus Specification's name.
 	{ErrNoBus, "NoServer"},
+	// Another daemon is at work, as when the state folder is locked.
+	{ErrNameTaken, "Busy"},
 }
 
 // ErrorName is the public name of err without its prefix, for example
