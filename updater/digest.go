@@ -25,6 +25,8 @@ const (
 type digest struct {
 	*cache.File
 	verifier *minisig.Verifier
+	// witness remembers the bytes that verifier saw.
+	witness *witness
 	// current is the chunk being filled, nil for none.
 	current []byte
 	// resumed is true once bytes of two downloads may be in the file.
@@ -34,9 +36,9 @@ type digest struct {
 	ended      chan struct{}
 }
 
-func newDigest(f *cache.File, v *minisig.Verifier) *digest {
+func newDigest(f *cache.File, v *minisig.Verifier, w *witness) *digest {
 	d := &digest{
-		File: f, verifier: v,
+		File: f, verifier: v, witness: w,
 		work: make(chan []byte, digestChunks), free: make(chan []byte, digestChunks),
 		ended: make(chan struct{}),
 	}
@@ -50,9 +52,19 @@ func newDigest(f *cache.File, v *minisig.Verifier) *digest {
 func (d *digest) run() {
 	defer close(d.ended)
 	for chunk := range d.work {
-		d.verifier.Write(chunk) //nolint:errcheck // a hash does not fail
+		d.take(chunk)
 		d.free <- chunk[:cap(chunk)]
 	}
+}
+
+func (d *digest) take(p []byte) {
+	d.verifier.Write(p) //nolint:errcheck // a hash does not fail
+	d.witness.Write(p)  //nolint:errcheck // nor does this
+}
+
+func (d *digest) reset() {
+	d.verifier.Reset()
+	d.witness.Reset()
 }
 
 // Len implements fetch.Partial.
@@ -102,7 +114,7 @@ func (d *digest) Begin(validator string, keep bool) error {
 		return err
 	}
 	if !keep {
-		d.verifier.Reset()
+		d.reset()
 	}
 	d.resumed = keep && (d.resumed || d.Len() > 0)
 	return d.File.Begin(validator, keep)
@@ -132,7 +144,7 @@ func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) 
 	if err := d.settle(); err != nil {
 		return err
 	}
-	d.verifier.Reset()
+	d.reset()
 	d.resumed = true
 	r := io.NewSectionReader(d.File, 0, d.Len())
 	buf := make([]byte, digestChunkBytes)
@@ -141,7 +153,7 @@ func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) 
 			return err
 		}
 		n, err := r.Read(buf)
-		d.verifier.Write(buf[:n]) //nolint:errcheck // a hash does not fail
+		d.take(buf[:n])
 		progress(d.verifier.Len(), 0)
 		if err == io.EOF {
 			return nil
