@@ -25,8 +25,6 @@ const (
 type digest struct {
 	*cache.File
 	verifier *minisig.Verifier
-	// witness remembers the bytes that verifier saw.
-	witness *witness
 	// current is the chunk being filled, nil for none.
 	current []byte
 	// resumed is true once bytes of two downloads may be in the file.
@@ -36,9 +34,9 @@ type digest struct {
 	ended      chan struct{}
 }
 
-func newDigest(f *cache.File, v *minisig.Verifier, w *witness) *digest {
+func newDigest(f *cache.File, v *minisig.Verifier) *digest {
 	d := &digest{
-		File: f, verifier: v, witness: w,
+		File: f, verifier: v,
 		work: make(chan []byte, digestChunks), free: make(chan []byte, digestChunks),
 		ended: make(chan struct{}),
 	}
@@ -52,19 +50,9 @@ func newDigest(f *cache.File, v *minisig.Verifier, w *witness) *digest {
 func (d *digest) run() {
 	defer close(d.ended)
 	for chunk := range d.work {
-		d.take(chunk)
+		d.verifier.Write(chunk) //nolint:errcheck // a hash does not fail
 		d.free <- chunk[:cap(chunk)]
 	}
-}
-
-func (d *digest) take(p []byte) {
-	d.verifier.Write(p) //nolint:errcheck // a hash does not fail
-	d.witness.Write(p)  //nolint:errcheck // nor does this
-}
-
-func (d *digest) reset() {
-	d.verifier.Reset()
-	d.witness.Reset()
 }
 
 // Len implements fetch.Partial.
@@ -114,7 +102,7 @@ func (d *digest) Begin(validator string, keep bool) error {
 		return err
 	}
 	if !keep {
-		d.reset()
+		d.verifier.Reset()
 	}
 	d.resumed = keep && (d.resumed || d.Len() > 0)
 	return d.File.Begin(validator, keep)
@@ -144,7 +132,7 @@ func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) 
 	if err := d.settle(); err != nil {
 		return err
 	}
-	d.reset()
+	d.verifier.Reset()
 	d.resumed = true
 	r := io.NewSectionReader(d.File, 0, d.Len())
 	buf := make([]byte, digestChunkBytes)
@@ -153,7 +141,7 @@ func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) 
 			return err
 		}
 		n, err := r.Read(buf)
-		d.take(buf[:n])
+		d.verifier.Write(buf[:n]) //nolint:errcheck // a hash does not fail
 		progress(d.verifier.Len(), 0)
 		if err == io.EOF {
 			return nil

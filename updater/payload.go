@@ -131,12 +131,8 @@ func (r *run) open(s signed, kind payloadKind) (*payload, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWitness()
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
 	sig := s.signatures[kind]
-	return &payload{newDigest(file, r.config.key.NewVerifier(sig), w), kind, sig}, nil
+	return &payload{newDigest(file, r.config.key.NewVerifier(sig)), kind, sig}, nil
 }
 
 func (r *run) checkCacheRoom(f *fetched, total int64) error {

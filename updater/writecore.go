@@ -18,12 +18,12 @@ const (
 	writeChunks = 3
 	// flushBytes is how much is written between two flushes: little enough
 	// that each is short where writes go through the page cache.
-	flushBytes = 256 << 20
+	flushBytes = 64 << 20
 )
 
 // writeCore writes the image, flushes, discards what lies behind it, and then
-// reads the device from its beginning: there must be the bytes over which the
-// signature was verified, whatever the cache has become. Not before the last byte is written: a disk smaller than it claims to
+// reads the device from its beginning: the signature has to hold for what is
+// there. Not before the last byte is written: a disk smaller than it claims to
 // be overwrites its first bytes with its last.
 func (r *run) writeCore(ctx context.Context, c *cleared) error {
 	size := c.core.Len()
@@ -49,13 +49,13 @@ func (r *run) writeCore(ctx context.Context, c *cleared) error {
 	if err := c.device.Discard(size); err != nil {
 		return err
 	}
-	there := c.core.witness.again()
+	verifier := r.config.key.NewVerifier(c.core.signature)
 	err = pump(ctx, size, readBack(c.device), func(p []byte, offset int64) error {
 		r.progress.bytes(size+offset+int64(len(p)), total)
-		_, err := there.Write(p)
+		_, err := verifier.Write(p)
 		return err
 	})
-	if err == nil && !c.core.witness.saw(there) {
+	if err == nil && verifier.Verify() != nil {
 		err = ErrReadBackMismatch
 	}
 	return err
