@@ -235,10 +235,7 @@ func TestBusThatStopsListening(t *testing.T) {
 	s.pulse = 200 * time.Millisecond
 	run(t, s)
 	client := newClient(t, bus)
-	events, err := client.Watch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := eventsOf(t, client)
 	deafen(t, bus)
 	for e := range events {
 		if _, ok := e.(Returned); ok {

@@ -77,10 +77,7 @@ func TestBusRestart(t *testing.T) {
 
 	bus.Restart(t)
 	client := newClient(t, bus)
-	events, err := client.Watch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := eventsOf(t, client)
 	var completed *updater.CompletedEvent
 	var seen Overview
 	for completed == nil || seen.State == "" {

@@ -27,7 +27,12 @@ func next[T any](t *testing.T, events <-chan Event) T {
 
 func watching(t *testing.T, bus *dbustest.Bus) <-chan Event {
 	t.Helper()
-	events, err := newClient(t, bus).Watch(t.Context())
+	return eventsOf(t, newClient(t, bus))
+}
+
+func eventsOf(t *testing.T, c *Client) <-chan Event {
+	t.Helper()
+	events, err := c.Watch(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,10 +86,7 @@ func TestWatchBelievesTheServiceAlone(t *testing.T) {
 	bus := dbustest.Start(t)
 	s := start(t, bus, &fakeController{})
 	client := newClient(t, bus)
-	events, err := client.Watch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := eventsOf(t, client)
 	next[Changed](t, events)
 	liar := rawConn(t, bus)
 	for _, e := range []updater.Event{
@@ -131,10 +133,7 @@ func TestWatchEnds(t *testing.T) {
 		t.Errorf("after the end of the context: %#v", e)
 	}
 
-	events, err = client.Watch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	events = eventsOf(t, client)
 	next[Changed](t, events)
 	bus.Stop()
 	for e := range events {
@@ -175,10 +174,7 @@ func TestWatchKeepsEvents(t *testing.T) {
 	bus := dbustest.Start(t)
 	s := start(t, bus, &fakeController{})
 	client := newClient(t, bus)
-	events, err := client.Watch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := eventsOf(t, client)
 	for range 1000 {
 		s.Emit(updater.RebootRequiredEvent{Version: "5.0.0"})
 	}

@@ -104,13 +104,7 @@ func TestFollowRefused(t *testing.T) {
 func TestFollowInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	var s *dbusapi.Service
-	f := &fakeDaemon{update: func(string) (string, error) {
-		tell(s, updater.StageFetching, 0.5)
-		return "t1", nil
-	}}
-	bus, service := serve(t, f)
-	s = service
+	bus, _, f := serveFetching(t)
 	var stdout, stderr syncBuffer
 	go func() {
 		for !strings.Contains(stdout.String(), "fetching") {

@@ -67,6 +67,19 @@ func serve(t *testing.T, f *fakeDaemon) (*dbustest.Bus, *dbusapi.Service) {
 	return bus, s
 }
 
+// serveFetching serves an update that is half fetched as soon as it is asked for.
+func serveFetching(t *testing.T) (*dbustest.Bus, *dbusapi.Service, *fakeDaemon) {
+	t.Helper()
+	var s *dbusapi.Service
+	f := &fakeDaemon{update: func(string) (string, error) {
+		tell(s, updater.StageFetching, 0.5)
+		return "t1", nil
+	}}
+	bus, service := serve(t, f)
+	s = service
+	return bus, service, f
+}
+
 // outcome is what a run came to.
 type outcome struct {
 	status         int

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
 	"golang.org/x/sys/unix"
@@ -117,13 +116,7 @@ func TestBar(t *testing.T) {
 		"failed":    {updater.ErrWriteFailed, exitError, "\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var s *dbusapi.Service
-			f := &fakeDaemon{update: func(string) (string, error) {
-				tell(s, updater.StageFetching, 0.5)
-				return "t1", nil
-			}}
-			bus, service := serve(t, f)
-			s = service
+			bus, s, _ := serveFetching(t)
 			terminal, shown := screen(t)
 			done := followOnScreen(t.Context(), t, bus, terminal)
 			await(t, shown, "fetching")
@@ -149,13 +142,7 @@ func TestBar(t *testing.T) {
 // After an interrupt the terminal is left in order and the job alone.
 func TestBarInterrupted(t *testing.T) {
 	t.Setenv("TERM", "xterm")
-	var s *dbusapi.Service
-	f := &fakeDaemon{update: func(string) (string, error) {
-		tell(s, updater.StageFetching, 0.5)
-		return "t1", nil
-	}}
-	bus, service := serve(t, f)
-	s = service
+	bus, _, _ := serveFetching(t)
 	terminal, shown := screen(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
