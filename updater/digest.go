@@ -13,10 +13,10 @@ import (
 
 const (
 	// digestChunkBytes is written at once: all that is lost of a download when
-	// the power fails between two writes.
-	digestChunkBytes = 64 << 10
+	// the process is killed between two writes.
+	digestChunkBytes = 256 << 10
 	// digestChunks is how far hashing may fall behind the network.
-	digestChunks = 32
+	digestChunks = 16
 )
 
 // digest is a cache file that is hashed while it is written, on another

@@ -15,6 +15,8 @@ const (
 	// maxValidatorBytes bounds what a server may call a file: an entity tag
 	// or a date.
 	maxValidatorBytes = 1 << 10
+	// writebackBytes is how much may wait in memory to be written to the disk.
+	writebackBytes = 8 << 20
 )
 
 // File is one payload, complete or not. It is written by appending and read
@@ -106,10 +108,17 @@ func (c *File) Truncate() error {
 	return err
 }
 
-// Write appends.
+// Write appends. What is written is on its way to the disk soon: who flushes
+// the file system later, as every update does, would otherwise wait for all of
+// the payload.
 func (c *File) Write(p []byte) (int, error) {
 	n, err := c.f.Write(p)
+	begin := c.sizeBytes &^ (writebackBytes - 1)
 	c.sizeBytes += int64(n)
+	if c.sizeBytes-begin >= writebackBytes {
+		// Nothing depends on it, and where it is not possible nothing is lost.
+		_ = unix.SyncFileRange(int(c.f.Fd()), begin, c.sizeBytes-begin, unix.SYNC_FILE_RANGE_WRITE)
+	}
 	return n, noSpace(err)
 }
 
