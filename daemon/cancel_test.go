@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
 
@@ -155,7 +156,7 @@ func TestEverybodyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
 		e.serve(offer(newer))
-		m := newMachine(t, e, func(o *Options) { o.Rules = rules(true) })
+		m := newMachine(t, e, func(o *Options) { o.Rules = rules(policy.ModeInstall) })
 		m.start()
 		var begun sync.Map
 		var called atomic.Int32

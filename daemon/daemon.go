@@ -40,7 +40,7 @@ type Options struct {
 	OSName         string
 	RunningVersion string
 	MachineID      string
-	Rules          updater.Rules
+	Rules          policy.Rules
 	Log            *slog.Logger
 	// Notify sends a state to the service manager, see sd_notify(3).
 	Notify func(state string) error

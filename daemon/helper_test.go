@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
 
@@ -31,15 +32,15 @@ type machine struct {
 
 // rules check ten minutes after start and then every hour; a machine without
 // an identifier shifts neither by a tenth of a tenth.
-func rules(install bool) updater.Rules {
-	return updater.Rules{Install: install, Interval: time.Hour, FirstCheck: 10 * time.Minute, StaleAfter: 24 * time.Hour}
+func rules(mode policy.Mode) policy.Rules {
+	return policy.Rules{Mode: mode, Interval: time.Hour, FirstCheck: 10 * time.Minute, StaleAfter: 24 * time.Hour}
 }
 
 func newMachine(t *testing.T, e *fakeEngine, change ...func(*Options)) *machine {
 	t.Helper()
 	m := &machine{t: t, engine: e, heard: &observer{t: t, engine: e, completed: map[string]error{}}, ended: make(chan error, 1)}
 	o := Options{
-		Engine: e, OSName: "clipos", RunningVersion: running, Rules: rules(false),
+		Engine: e, OSName: "clipos", RunningVersion: running, Rules: rules(policy.ModeCheck),
 		Log: slog.New(slog.DiscardHandler), Notify: m.heard.notify,
 		BootComplete: func(context.Context) (bool, error) { return true, nil },
 	}

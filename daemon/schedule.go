@@ -5,6 +5,8 @@ package daemon
 import (
 	"context"
 	"time"
+
+	"github.com/clipos/updater/policy"
 )
 
 // clockInterval is how often the wall clock is looked at, which may have been
@@ -62,7 +64,7 @@ func (d *Daemon) checked(j *job) {
 
 // continueBySchedule installs what an automatic check has found.
 func (d *Daemon) continueBySchedule(ctx context.Context, j *job) {
-	if !d.Rules.Install || !j.automatic || !j.check.Available || j.isUpdate() || j.err != nil || ctx.Err() != nil {
+	if d.Rules.Mode != policy.ModeInstall || !j.automatic || !j.check.Available || j.isUpdate() || j.err != nil || ctx.Err() != nil {
 		return
 	}
 	if _, err := d.beginUpdate(ctx, j.check.Version, true); err != nil {

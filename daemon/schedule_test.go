@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
 
@@ -181,24 +182,24 @@ func TestDueWhileUpdating(t *testing.T) {
 func TestInstallByItself(t *testing.T) {
 	tests := []struct {
 		name    string
-		install bool
+		mode    policy.Mode
 		byHand  bool
 		answer  func(context.Context) (updater.Check, error)
 		updates int
 	}{
-		{"by schedule, mode install", true, false, offer(newer), 1},
-		{"by schedule, mode check", false, false, offer(newer), 0},
-		{"by hand, mode install", true, true, offer(newer), 0},
-		{"by hand, mode check", false, true, offer(newer), 0},
-		{"nothing new", true, false, answers(nil), 0},
-		{"no network", true, false, answers(updater.ErrNetworkUnavailable), 0},
+		{"by schedule, mode install", policy.ModeInstall, false, offer(newer), 1},
+		{"by schedule, mode check", policy.ModeCheck, false, offer(newer), 0},
+		{"by hand, mode install", policy.ModeInstall, true, offer(newer), 0},
+		{"by hand, mode check", policy.ModeCheck, true, offer(newer), 0},
+		{"nothing new", policy.ModeInstall, false, answers(nil), 0},
+		{"no network", policy.ModeInstall, false, answers(updater.ErrNetworkUnavailable), 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := newEngine(t)
 				e.serve(test.answer)
-				m := boot(t, e, func(o *Options) { o.Rules = rules(test.install) })
+				m := boot(t, e, func(o *Options) { o.Rules = rules(test.mode) })
 				if test.byHand {
 					m.Check(t.Context())
 					synctest.Wait()
@@ -218,7 +219,7 @@ func TestInstallByItself(t *testing.T) {
 func TestLookingDoesNotPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
-		m := boot(t, e, func(o *Options) { o.Rules = rules(true) })
+		m := boot(t, e, func(o *Options) { o.Rules = rules(policy.ModeInstall) })
 		pass(30 * time.Minute)
 		m.wantChecks(1)
 		e.serve(offer(newer))
@@ -254,7 +255,7 @@ func TestInstallThatCannotBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
 		e.onCheck, e.unwritable = offer(newer), errFull
-		m := boot(t, e, func(o *Options) { o.Rules = rules(true) })
+		m := boot(t, e, func(o *Options) { o.Rules = rules(policy.ModeInstall) })
 		pass(20 * time.Minute)
 		m.wantState(updater.StateFailed)
 		wantError(t, m.Overview().LastError, errFull)

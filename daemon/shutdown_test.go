@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
 
@@ -40,7 +41,7 @@ func TestShutDown(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMachine(t, newEngine(t), func(o *Options) { o.Rules = rules(true) })
+				m := newMachine(t, newEngine(t), func(o *Options) { o.Rules = rules(policy.ModeInstall) })
 				m.start()
 				test.prepare(m)
 				synctest.Wait()
@@ -140,7 +141,7 @@ func TestStoppedWhenTheCheckEnds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e, answer := newEngine(t), make(chan struct{})
 			e.serve(silent(answer, offer(newer)))
-			m := newMachine(t, e, func(o *Options) { o.Rules = rules(true) })
+			m := newMachine(t, e, func(o *Options) { o.Rules = rules(policy.ModeInstall) })
 			m.start()
 			pass(m.untilNext())
 			m.wantState(updater.StateChecking)

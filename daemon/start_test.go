@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -136,7 +137,7 @@ func TestStart(t *testing.T) {
 					State: got.State, LastError: got.LastError, AvailableVersion: got.AvailableVersion,
 					PendingVersion: got.PendingVersion, FallbackVersion: got.FallbackVersion, RebootRequired: got.RebootRequired,
 				}
-				if got != test.want {
+				if !reflect.DeepEqual(got, test.want) {
 					t.Errorf("overview\n%+v, want\n%+v", got, test.want)
 				}
 				lines, states := m.heard.told()

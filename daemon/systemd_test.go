@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
 
@@ -119,7 +120,7 @@ func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
 		e.serve(offer(newer))
-		m := boot(t, e, func(o *Options) { o.Rules = rules(true) })
+		m := boot(t, e, func(o *Options) { o.Rules = rules(policy.ModeInstall) })
 		pass(m.untilNext())
 		_, states := m.heard.told()
 		wantLines(t, states,

@@ -31,13 +31,15 @@ type caller struct {
 // authoriser decides whether a caller may do something. Every error is a
 // refusal.
 type authoriser interface {
-	authorise(ctx context.Context, c caller, a action) error
+	// authorise returns when the answer is known; interactive says that the
+	// caller is ready to wait until somebody has been asked.
+	authorise(ctx context.Context, c caller, a action, interactive bool) error
 }
 
 // rootOnly lets root do everything and nobody else anything.
 type rootOnly struct{}
 
-func (rootOnly) authorise(_ context.Context, c caller, a action) error {
+func (rootOnly) authorise(_ context.Context, c caller, a action, _ bool) error {
 	if c.uid == 0 {
 		return nil
 	}
@@ -63,6 +65,12 @@ func identify(ctx context.Context, bus *connection, sender string) (caller, erro
 func sender(m dbus.Message) string {
 	name, _ := m.Headers[dbus.FieldSender].Value().(string)
 	return name
+}
+
+// isInteractive tells that the sender of m is ready to wait until somebody has
+// been asked (ALLOW_INTERACTIVE_AUTHORIZATION, D-Bus Specification).
+func isInteractive(m dbus.Message) bool {
+	return m.Flags&dbus.FlagAllowInteractiveAuthorization != 0
 }
 
 // job remembers who began the last transaction: its owner may always cancel it.

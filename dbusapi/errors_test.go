@@ -10,8 +10,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/clipos/updater/updater"
 	"github.com/godbus/dbus/v5"
+
+	"github.com/clipos/updater/updater"
 )
 
 func TestErrorName(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/clipos/updater/updater"
 	"github.com/godbus/dbus/v5"
+
+	"github.com/clipos/updater/updater"
 )
 
 func plainGate(slots int) *gate { return newGate(slots, slog.New(slog.DiscardHandler)) }

@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
+
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
-	"github.com/godbus/dbus/v5"
 )
 
 // fakeController records what it is asked; each answer can be replaced.
@@ -175,7 +176,7 @@ func errorNameOf(t *testing.T, err error) string {
 // everybody lets everybody do everything but what is denied.
 type everybody struct{ denied action }
 
-func (e everybody) authorise(_ context.Context, _ caller, a action) error {
+func (e everybody) authorise(_ context.Context, _ caller, a action, _ bool) error {
 	if a == e.denied {
 		return standardError("AccessDenied", "denied by the test")
 	}

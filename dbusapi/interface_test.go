@@ -13,9 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clipos/updater/updater"
 	"github.com/godbus/dbus/v5"
 	"github.com/godbus/dbus/v5/introspect"
+
+	"github.com/clipos/updater/updater"
 )
 
 // described parses the interface description.
@@ -210,7 +211,7 @@ func TestOverviewComesBackFromTheProperties(t *testing.T) {
 	}
 	got.LastError, want.LastError = nil, nil
 	got.LastCheck, got.LastSuccess, got.NextCheck = got.LastCheck.UTC(), got.LastSuccess.UTC(), got.NextCheck.UTC()
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n%+v, was\n%+v", got, want)
 	}
 }
@@ -230,7 +231,7 @@ func TestPropertiesOfAnotherTypeAreIgnored(t *testing.T) {
 	for _, p := range properties {
 		p.set(&got, []byte{1})
 	}
-	if got != (Overview{}) {
+	if !reflect.DeepEqual(got, Overview{}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -5,8 +5,9 @@ package dbusapi
 import (
 	"testing"
 
-	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/godbus/dbus/v5"
+
+	"github.com/clipos/updater/dbusapi/dbustest"
 )
 
 // Somebody who is not the bus says that the name was lost.

@@ -32,17 +32,17 @@ func (l *link) methods(ctx context.Context) map[string]any {
 	return map[string]any{
 		"Check": func(m dbus.Message, options dict) (dict, *dbus.Error) {
 			return serve(ctx, l.service.calls, m, "a{sv}", func(ctx context.Context) (dict, error) {
-				return l.check(ctx, sender(m), options)
+				return l.check(ctx, m, options)
 			})
 		},
 		"Update": func(m dbus.Message, version string, options dict) (string, *dbus.Error) {
 			return serve(ctx, l.service.calls, m, "sa{sv}", func(ctx context.Context) (string, error) {
-				return l.update(ctx, sender(m), version, options)
+				return l.update(ctx, m, version, options)
 			})
 		},
 		"Cancel": func(m dbus.Message, transaction string) *dbus.Error {
 			_, err := serve(ctx, l.service.calls, m, "s", func(ctx context.Context) (struct{}, error) {
-				return struct{}{}, l.cancel(ctx, sender(m), transaction)
+				return struct{}{}, l.cancel(ctx, m, transaction)
 			})
 			return err
 		},
@@ -52,11 +52,11 @@ func (l *link) methods(ctx context.Context) map[string]any {
 	}
 }
 
-func (l *link) check(ctx context.Context, sender string, options dict) (dict, error) {
+func (l *link) check(ctx context.Context, m dbus.Message, options dict) (dict, error) {
 	if err := noOptions(options); err != nil {
 		return nil, err
 	}
-	c, err := l.authorise(ctx, sender, actionCheck)
+	c, err := l.authorise(ctx, m, actionCheck)
 	if err != nil {
 		return nil, err
 	}
@@ -70,11 +70,11 @@ func (l *link) check(ctx context.Context, sender string, options dict) (dict, er
 	return encodeCheck(found), nil
 }
 
-func (l *link) update(ctx context.Context, sender, version string, options dict) (string, error) {
+func (l *link) update(ctx context.Context, m dbus.Message, version string, options dict) (string, error) {
 	if err := noOptions(options); err != nil {
 		return "", err
 	}
-	c, err := l.authorise(ctx, sender, actionUpdate)
+	c, err := l.authorise(ctx, m, actionUpdate)
 	if err != nil {
 		return "", err
 	}
@@ -86,18 +86,18 @@ func (l *link) update(ctx context.Context, sender, version string, options dict)
 	return transaction, nil
 }
 
-func (l *link) cancel(ctx context.Context, sender, transaction string) error {
+func (l *link) cancel(ctx context.Context, m dbus.Message, transaction string) error {
 	// The one that runs now is the one whose owner counts and that is cancelled,
 	// whatever runs by then.
 	if transaction == "" {
 		transaction = l.service.controller.Overview().Transaction
 	}
-	c, err := identify(ctx, l.bus, sender)
+	c, err := identify(ctx, l.bus, sender(m))
 	if err != nil {
 		return err
 	}
 	if !l.service.job.ownedBy(c.uid, transaction) {
-		if err := l.service.authoriser.authorise(ctx, c, actionCancel); err != nil {
+		if err := l.service.authoriser.authorise(ctx, c, actionCancel, isInteractive(m)); err != nil {
 			return err
 		}
 	}
@@ -116,11 +116,11 @@ func (l *link) listVersions(ctx context.Context) ([]dict, error) {
 	return list, nil
 }
 
-// authorise finds out who the sender is and whether it may.
-func (l *link) authorise(ctx context.Context, sender string, a action) (caller, error) {
-	c, err := identify(ctx, l.bus, sender)
+// authorise finds out who sent m and whether it may.
+func (l *link) authorise(ctx context.Context, m dbus.Message, a action) (caller, error) {
+	c, err := identify(ctx, l.bus, sender(m))
 	if err != nil {
 		return caller{}, err
 	}
-	return c, l.service.authoriser.authorise(ctx, c, a)
+	return c, l.service.authoriser.authorise(ctx, c, a, isInteractive(m))
 }

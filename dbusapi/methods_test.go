@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/godbus/dbus/v5"
+
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
-	"github.com/godbus/dbus/v5"
 )
 
 // What an administrator types.

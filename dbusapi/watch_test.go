@@ -6,9 +6,10 @@ import (
 	"context"
 	"testing"
 
+	"github.com/godbus/dbus/v5"
+
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
-	"github.com/godbus/dbus/v5"
 )
 
 // next is the next event, which is to be a T.

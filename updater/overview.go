@@ -41,6 +41,14 @@ type Overview struct {
 	LastCheck, LastSuccess, NextCheck time.Time
 	// Stale is true when LastSuccess is longer ago than policy allows.
 	Stale bool
+	// Held: nothing is installed by itself, for HoldReason.
+	Held       bool
+	HoldReason string
+	// Blockers are why nothing would be installed by itself now, whether or
+	// not there is anything to install. Empty: nothing speaks against it.
+	Blockers []Blocker
+	// FailedVersions did not come up when they were booted, newest first.
+	FailedVersions []string
 }
 
 // Event is something that happens once; the types below are all there are.
@@ -66,7 +74,12 @@ type UpdateAvailableEvent struct{ Check Check }
 // RebootRequiredEvent tells of an installed version that waits for a reboot.
 type RebootRequiredEvent struct{ Version string }
 
+// RolledBackEvent tells that the machine came up with an older version, To,
+// than the one that was installed, From.
+type RolledBackEvent struct{ From, To string }
+
 func (ProgressEvent) event()        {}
 func (CompletedEvent) event()       {}
 func (UpdateAvailableEvent) event() {}
 func (RebootRequiredEvent) event()  {}
+func (RolledBackEvent) event()      {}

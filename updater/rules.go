@@ -8,22 +8,12 @@ import (
 	"io/fs"
 	"path/filepath"
 	"time"
+
+	"github.com/clipos/updater/policy"
 )
 
-// Rules is policy.toml: what the daemon does by itself, and when.
-type Rules struct {
-	// Install is true for mode = "install", false for "check".
-	Install bool
-	// Interval lies between two checks; FirstCheck is the least time after
-	// the daemon's start.
-	Interval, FirstCheck time.Duration
-	// StaleAfter is how old the last successful check may be.
-	StaleAfter time.Duration
-}
-
 const (
-	rulesFile              = "policy.toml"
-	modeCheck, modeInstall = "check", "install"
+	rulesFile = "policy.toml"
 	// A server is not asked more often than this, whatever the file says.
 	minInterval = time.Minute
 	// Ten years are never; what is added to them does not overflow.
@@ -32,14 +22,14 @@ const (
 
 // LoadRules reads policy.toml, which need not be there. Errors wrap
 // ErrConfigInvalid.
-func LoadRules(p Paths) (Rules, error) {
-	var r Rules
+func LoadRules(p Paths) (policy.Rules, error) {
+	var r policy.Rules
 	d := struct {
 		Mode       string `toml:"mode"`
 		Interval   string `toml:"interval"`
 		FirstCheck string `toml:"first_check"`
 		StaleAfter string `toml:"stale_after"`
-	}{modeInstall, "24h", "5m", "336h"}
+	}{string(policy.ModeInstall), "24h", "5m", "336h"}
 	doc, err := readDocument(filepath.Join(p.Remote, rulesFile), notByOthers)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -49,16 +39,28 @@ func LoadRules(p Paths) (Rules, error) {
 	}
 	if err == nil {
 		err = doc.check([]field{
-			{"mode", d.Mode, parseChoice(&r.Install, modeInstall, modeCheck)},
+			{"mode", d.Mode, parseMode(&r.Mode)},
 			{"interval", d.Interval, parseDuration(&r.Interval, minInterval)},
 			{"first_check", d.FirstCheck, parseDuration(&r.FirstCheck, 0)},
 			{"stale_after", d.StaleAfter, parseDuration(&r.StaleAfter, minInterval)},
 		})
 	}
 	if err != nil {
-		return Rules{}, means(ErrConfigInvalid, err)
+		return policy.Rules{}, means(ErrConfigInvalid, err)
 	}
 	return r, nil
+}
+
+func parseMode(to *policy.Mode) func(string) error {
+	return func(s string) error {
+		for _, m := range []policy.Mode{policy.ModeCheck, policy.ModeInstall} {
+			if s == string(m) {
+				*to = m
+				return nil
+			}
+		}
+		return fmt.Errorf("%.40q is none of check, install", s)
+	}
 }
 
 func parseDuration(to *time.Duration, least time.Duration) func(string) error {

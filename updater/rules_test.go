@@ -10,25 +10,27 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/clipos/updater/policy"
 )
 
 const policyFile = remotes + "/policy.toml"
 
-var defaultRules = Rules{Install: true, Interval: 24 * time.Hour, FirstCheck: 5 * time.Minute, StaleAfter: 336 * time.Hour}
+var defaultRules = policy.Rules{Mode: policy.ModeInstall, Interval: 24 * time.Hour, FirstCheck: 5 * time.Minute, StaleAfter: 336 * time.Hour}
 
 func TestLoadRules(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
-		want Rules
+		want policy.Rules
 	}{
 		"empty":      {"", defaultRules},
 		"comment":    {"# nothing\r\n", defaultRules},
-		"check only": {"mode = \"check\"\n", Rules{false, 24 * time.Hour, 5 * time.Minute, 336 * time.Hour}},
+		"check only": {"mode = \"check\"\n", policy.Rules{Mode: policy.ModeCheck, Interval: 24 * time.Hour, FirstCheck: 5 * time.Minute, StaleAfter: 336 * time.Hour}},
 		"everything": {
 			"mode = \"install\"\ninterval = \"1m\"\nfirst_check = \"0s\"\nstale_after = \"87600h\"\n",
-			Rules{true, time.Minute, 0, 87600 * time.Hour},
+			policy.Rules{Mode: policy.ModeInstall, Interval: time.Minute, FirstCheck: 0, StaleAfter: 87600 * time.Hour},
 		},
-		"fractions": {"interval = \"1.5h\"\nfirst_check = \"1h30m\"\n", Rules{true, 90 * time.Minute, 90 * time.Minute, 336 * time.Hour}},
+		"fractions": {"interval = \"1.5h\"\nfirst_check = \"1h30m\"\n", policy.Rules{Mode: policy.ModeInstall, Interval: 90 * time.Minute, FirstCheck: 90 * time.Minute, StaleAfter: 336 * time.Hour}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := configured(t)
@@ -62,7 +64,7 @@ func TestLoadRulesRefuses(t *testing.T) {
 		"table":               {"[policy]\nmode = \"check\"\n", ":1: policy: ", "unknown key"},
 		"not TOML":            {"mode: check\n", ":1: ", ""},
 		"mode unknown":        {"mode = \"auto\"\n", ":1: mode: ", `"auto"`},
-		"mode empty":          {"mode = \"\"\n", ":1: mode: ", "neither"},
+		"mode empty":          {"mode = \"\"\n", ":1: mode: ", "none of"},
 		"mode a switch":       {"mode = true\n", ":1: mode: ", "boolean, must be a string"},
 		"interval a number":   {"interval = 24\n", ":1: interval: ", "integer, must be a string"},
 		"interval no unit":    {"interval = \"24\"\n", ":1: interval: ", `"24"`},
@@ -83,7 +85,7 @@ func TestLoadRulesRefuses(t *testing.T) {
 			s.write(policyFile, c.text)
 			got, err := LoadRules(s.paths)
 			s.refused(err, policyFile+c.place, c.why)
-			if got != (Rules{}) {
+			if got != (policy.Rules{}) {
 				t.Errorf("%+v was returned", got)
 			}
 		})
@@ -95,7 +97,7 @@ func TestLoadRulesAccess(t *testing.T) {
 	s := configured(t)
 	s.write(policyFile, "mode = \"check\"\n")
 	s.change(policyFile, admin, 0, 0o640)
-	if got, err := LoadRules(s.paths); err != nil || got.Install {
+	if got, err := LoadRules(s.paths); err != nil || got.Mode != policy.ModeCheck {
 		t.Errorf("%+v, %v", got, err)
 	}
 	s.change(policyFile, admin, admin, 0o660)

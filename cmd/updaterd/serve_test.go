@@ -15,6 +15,7 @@ import (
 	"github.com/clipos/updater/daemon"
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/dbusapi/dbustest"
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/test/keys"
 	"github.com/clipos/updater/test/tlsserver"
 	"github.com/clipos/updater/updater"
@@ -93,7 +94,7 @@ func begin(ctx context.Context, e *fakeEngine, address string) <-chan error {
 	log := slog.New(slog.DiscardHandler)
 	d := daemon.New(daemon.Options{
 		Engine: e, OSName: "clipos", RunningVersion: running, Log: log, Notify: notify,
-		Rules:        updater.Rules{Interval: time.Hour, FirstCheck: time.Hour, StaleAfter: time.Hour},
+		Rules:        policy.Rules{Mode: policy.ModeCheck, Interval: time.Hour, FirstCheck: time.Hour, StaleAfter: time.Hour},
 		BootComplete: bootComplete(address),
 	})
 	service := dbusapi.New(dbusapi.Options{Address: address, DaemonVersion: "test", Log: log}, d)

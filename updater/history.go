@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import "time"
+
+// Result is how a transaction ended. The value is the public name.
+type Result string
+
+// The results of a transaction.
+const (
+	// ResultInstalled: the version waits for a reboot.
+	ResultInstalled Result = "installed"
+	// ResultFetched: fetched and verified, and by policy not installed.
+	ResultFetched Result = "fetched"
+	ResultFailed  Result = "failed"
+	// ResultCancelled: somebody cancelled it.
+	ResultCancelled Result = "cancelled"
+	// ResultInterrupted: the service or the machine did not survive it.
+	ResultInterrupted Result = "interrupted"
+)
+
+// HistoryEntry is a transaction that has ended.
+type HistoryEntry struct {
+	Transaction string `json:"transaction"`
+	// Version was to be installed, From ran meanwhile.
+	Version  string    `json:"version"`
+	From     string    `json:"from"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	Result   Result    `json:"result"`
+	// ErrorName is the public name of the error, as clients know it, and
+	// Message its text; both are empty without one.
+	ErrorName string `json:"error,omitempty"`
+	Message   string `json:"message,omitempty"`
+	// Bytes is how much was fetched from the server.
+	Bytes int64 `json:"bytes"`
+}
