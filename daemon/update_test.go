@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
 
@@ -273,31 +274,31 @@ func TestUpdateToNewest(t *testing.T) {
 func TestUpdateDuringCheck(t *testing.T) {
 	tests := []struct {
 		version string
-		install bool
+		mode    policy.Mode
 		then    func(context.Context) (updater.Check, error)
 		err     error
 		updates string
 	}{
-		{"", false, offer(newer), nil, newer},
-		{"", true, offer(newer), nil, newer},
-		{"", false, answers(nil), updater.ErrNoUpdate, ""},
-		{"", true, answers(updater.ErrNetworkUnavailable), updater.ErrNetworkUnavailable, ""},
-		{newer, false, offer(newer), nil, newer},
-		{newer, true, offer(newer), nil, newer},
-		{newer, false, offer(newest), nil, newer},
-		{newer, true, offer(newest), updater.ErrBusy, newest},
-		{newer, true, answers(nil), nil, newer},
-		{newer, false, answers(updater.ErrNetworkUnavailable), nil, newer},
+		{"", policy.ModeCheck, offer(newer), nil, newer},
+		{"", policy.ModeInstall, offer(newer), nil, newer},
+		{"", policy.ModeCheck, answers(nil), updater.ErrNoUpdate, ""},
+		{"", policy.ModeInstall, answers(updater.ErrNetworkUnavailable), updater.ErrNetworkUnavailable, ""},
+		{newer, policy.ModeCheck, offer(newer), nil, newer},
+		{newer, policy.ModeInstall, offer(newer), nil, newer},
+		{newer, policy.ModeCheck, offer(newest), nil, newer},
+		{newer, policy.ModeInstall, offer(newest), updater.ErrBusy, newest},
+		{newer, policy.ModeInstall, answers(nil), nil, newer},
+		{newer, policy.ModeCheck, answers(updater.ErrNetworkUnavailable), nil, newer},
 	}
 	for _, test := range tests {
 		answer, err := test.then(t.Context())
-		title := fmt.Sprintf("%q, install %t, the check says %q %v", test.version, test.install, answer.Version, err)
+		title := fmt.Sprintf("%q, mode %s, the check says %q %v", test.version, test.mode, answer.Version, err)
 		t.Run(title, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e, answer := newEngine(t), make(chan struct{})
 				e.serve(silent(answer, test.then))
 				e.holdAt[updater.StageFetching] = make(chan struct{})
-				m := boot(t, e, func(o *Options) { o.Rules = rules(test.install) })
+				m := boot(t, e, func(o *Options) { o.Rules = rules(test.mode) })
 				pass(20 * time.Minute)
 				m.wantState(updater.StateChecking)
 				transactions := make(chan string, 1)

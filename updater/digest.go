@@ -14,9 +14,9 @@ import (
 const (
 	// digestChunkBytes is written at once: all that is lost of a download when
 	// the process is killed between two writes.
-	digestChunkBytes = 256 << 10
+	digestChunkBytes = 64 << 10
 	// digestChunks is how far hashing may fall behind the network.
-	digestChunks = 16
+	digestChunks = 32
 )
 
 // digest is a cache file that is hashed while it is written, on another
