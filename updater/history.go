@@ -2,7 +2,11 @@
 
 package updater
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Result is how a transaction ended. The value is the public name.
 type Result string
@@ -19,6 +23,19 @@ const (
 	// ResultInterrupted: the service or the machine did not survive it.
 	ResultInterrupted Result = "interrupted"
 )
+
+// historyEntries is how many transactions are remembered.
+const historyEntries = 100
+
+// Remember puts an entry at the head of the history.
+func (r *Record) Remember(e HistoryEntry) {
+	e.Message = fmt.Sprintf("%.*s", messageRunes, e.Message)
+	r.History = slices.Insert(r.History, 0, e)
+	r.History = r.History[:min(len(r.History), historyEntries)]
+}
+
+// messageRunes is how much of an error's text is worth keeping.
+const messageRunes = 500
 
 // HistoryEntry is a transaction that has ended.
 type HistoryEntry struct {

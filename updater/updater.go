@@ -69,10 +69,13 @@ type BootEntries interface {
 	Stage(ctx context.Context, file string, image io.Reader) (io.ReadCloser, error)
 	Publish(file string) error
 	SetDefault(value string) error
+	Bless(file string) (string, error)
+	Condemn(file string) (string, error)
 }
 
-// Updater updates one system. One call of Update, Fetch or Check runs at a
-// time; that is the caller's care.
+// Updater updates one system. One call of Update, Check, Recover, Rollback or
+// MarkBoot runs at a time; that is the caller's care. The others may be called
+// at any time and from any goroutine.
 type Updater struct {
 	config  *Config
 	paths   Paths
@@ -101,6 +104,18 @@ func open(config *Config, paths Paths, volumes Volumes, entries BootEntries, lim
 		return nil, nil, err
 	}
 	return u, warning, nil
+}
+
+// Reconfigured returns an updater for the same system, with the state folder
+// of u, that works by another configuration. That of u is not to be closed
+// then, or only once.
+func (u *Updater) Reconfigured(config *Config) *Updater {
+	limits := fetch.DefaultLimits()
+	next := *u
+	next.config = config
+	next.volumes, next.entries = newVolumes(config, u.paths), newPartition(config, u.paths)
+	next.server = newServer(config, fetch.NewTransport(config.roots, limits), limits)
+	return &next
 }
 
 func (u *Updater) openState() (warning error, err error) {
@@ -152,10 +167,29 @@ func newServer(c *Config, rt http.RoundTripper, limits fetch.Limits) *server {
 	return &server{client: fetch.New(rt, header, limits), remote: c.Remote, osName: c.OSName}
 }
 
+// Request says what is to be installed, and how.
+type Request struct {
+	// Version is to be installed, the newest that is offered when empty.
+	Version string
+	// Report is called, from one goroutine at a time, whenever the job has
+	// come further. May be nil.
+	Report func(Status)
+	// Proceed is asked once both payloads are verified and before anything
+	// is changed: false ends the job there, which is no error. May be nil.
+	Proceed func() bool
+	// Inhibit keeps the machine from being shut down or suspended from the
+	// first removal to the end of the swap, when release is called. May be nil.
+	Inhibit func(context.Context) (release func())
+}
+
 // Outcome is a finished update.
 type Outcome struct {
-	// Version is installed and boots next.
-	Version string
+	// Version is the release; Installed tells that it boots next and was not
+	// only fetched.
+	Version   string
+	Installed bool
+	// FetchedBytes came from the server.
+	FetchedBytes int64
 	// Notes say which volume was chosen and why, and what an administrator
 	// should know although nothing failed. For the log.
 	Notes []string
@@ -178,30 +212,47 @@ func (e *Error) Error() string {
 // Unwrap returns the error without its preamble.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Update installs version, or the newest release when version is empty, and
-// calls report, from one goroutine at a time, whenever it has come further.
-// ErrNoUpdate means that there is nothing to do. Cancelling ctx ends it with
-// ErrCancelled, at any time but in the final swap, which finishes.
-func (u *Updater) Update(ctx context.Context, version string, report func(Status)) (Outcome, error) {
-	r := &run{Updater: u, progress: newProgress(report)}
-	err := r.update(ctx, version)
+// Update carries out a request. ErrNoUpdate means that there is nothing to do.
+// Cancelling ctx ends it with ErrCancelled, at any time but in the final swap,
+// which finishes.
+func (u *Updater) Update(ctx context.Context, q Request) (Outcome, error) {
+	r := u.newRun(q.Report)
+	installed, err := r.update(ctx, q)
 	if err != nil {
 		r.tidy(ctx, err)
 	}
-	return Outcome{r.version.String(), r.notes}, r.failed(ctx, err)
+	return Outcome{r.version.String(), installed, r.fetchedBytes, r.notes}, r.failed(ctx, err)
 }
 
-func (r *run) update(ctx context.Context, version string) error {
-	verified, err := r.fetchVerified(ctx, version)
+func (u *Updater) newRun(report func(Status)) *run {
+	if report == nil {
+		report = func(Status) {}
+	}
+	return &run{Updater: u, progress: newProgress(report)}
+}
+
+func (r *run) update(ctx context.Context, q Request) (installed bool, err error) {
+	verified, err := r.fetchVerified(ctx, q.Version)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer verified.close() //nolint:errcheck // only read from here on
-	claimed, err := r.claim(ctx, verified)
+	if q.Proceed != nil && !q.Proceed() {
+		return false, nil
+	}
+	return true, r.apply(ctx, q, verified)
+}
+
+// apply is what changes the disk.
+func (r *run) apply(ctx context.Context, q Request, v *verified) error {
+	claimed, err := r.claim(ctx, v)
 	if err != nil {
 		return err
 	}
 	defer claimed.close()
+	if q.Inhibit != nil {
+		defer q.Inhibit(ctx)()
+	}
 	cleared, err := r.clear(ctx, claimed)
 	if err != nil {
 		return err
