@@ -33,13 +33,13 @@ func (u *Updater) notFailed(d disk, v policy.Version) error {
 }
 
 // condemn remembers that a version has failed.
-func (r *Record) condemn(v policy.Version) {
-	r.forget(v)
+func condemn(r *Record, v policy.Version) {
+	forget(r, v)
 	r.FailedVersions = slices.Insert(r.FailedVersions, 0, v.String())
 }
 
 // forget takes back everything that was ever said about a version.
-func (r *Record) forget(v policy.Version) {
+func forget(r *Record, v policy.Version) {
 	is := func(other string) bool { return other == v.String() }
 	r.FailedVersions = slices.DeleteFunc(r.FailedVersions, is)
 	r.Forgiven = slices.DeleteFunc(r.Forgiven, is)
@@ -56,7 +56,7 @@ func (u *Updater) Forgive(version string, installed []Installed) error {
 		return fmt.Errorf("%w: %s has not failed here", ErrUnknownVersion, v)
 	}
 	return u.store.Change(func(r *Record) {
-		r.forget(v)
+		forget(r, v)
 		// Its counter may be spent: that says nothing any more.
 		r.Forgiven = append(r.Forgiven, v.String())
 	})

@@ -4,7 +4,6 @@ package updater
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -27,11 +26,14 @@ const (
 // historyEntries is how many transactions are remembered.
 const historyEntries = 100
 
-// Remember puts an entry at the head of the history.
-func (r *Record) Remember(e HistoryEntry) {
+// History are transactions that have ended, newest first.
+type History []HistoryEntry
+
+// With returns the history with one more transaction and, if it is long, one
+// less.
+func (h History) With(e HistoryEntry) History {
 	e.Message = fmt.Sprintf("%.*s", messageRunes, e.Message)
-	r.History = slices.Insert(r.History, 0, e)
-	r.History = r.History[:min(len(r.History), historyEntries)]
+	return append(History{e}, h[:min(len(h), historyEntries-1)]...)
 }
 
 // messageRunes is how much of an error's text is worth keeping.

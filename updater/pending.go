@@ -6,8 +6,8 @@ import "github.com/clipos/updater/policy"
 
 // await remembers that a version boots next, and has another chance; boot is
 // the present boot.
-func (r *Record) await(v policy.Version, boot string) {
-	r.forget(v)
+func await(r *Record, v policy.Version, boot string) {
+	forget(r, v)
 	r.PendingVersion, r.PendingBoot = v.String(), boot
 }
 
@@ -30,7 +30,7 @@ func (u *Updater) settlePending(d disk) error {
 			r.RolledBack = &RolledBackEvent{From: pending.String(), To: u.config.Running.String()}
 		}
 		if spent {
-			r.condemn(pending)
+			condemn(r, pending)
 		}
 		// One that can still be started is waited for; each start that goes
 		// back is told once.

@@ -51,7 +51,7 @@ type Record struct {
 	FailedUpdates    int       `json:"failed_updates,omitempty"`
 	LastFailedUpdate time.Time `json:"last_failed_update,omitzero"`
 	// History are the transactions that have ended, newest first.
-	History []HistoryEntry `json:"history,omitempty"`
+	History History `json:"history,omitempty"`
 }
 
 // Hold says that nothing is installed by itself, until Until, zero for until

@@ -93,6 +93,6 @@ func (u *Updater) confirm() error {
 		if r.PendingVersion == u.config.Running.String() {
 			r.PendingVersion, r.PendingBoot = "", ""
 		}
-		r.forget(u.config.Running)
+		forget(r, u.config.Running)
 	})
 }

@@ -70,7 +70,7 @@ func (u *Updater) bootNext(d disk, v policy.Version) error {
 	err = u.store.Change(func(r *Record) {
 		r.PendingVersion, r.PendingBoot = "", ""
 		if v.Compare(u.config.Running) != 0 {
-			r.await(v, u.config.BootID)
+			await(r, v, u.config.BootID)
 		}
 	})
 	if err == nil && pin != d.entries.Default {
@@ -135,8 +135,8 @@ func (u *Updater) markGood(d disk) error {
 func (u *Updater) markBad(ctx context.Context, d disk) error {
 	// Pending, so that the return to an older version is noticed.
 	err := u.store.Change(func(r *Record) {
-		r.await(u.config.Running, u.config.BootID)
-		r.condemn(u.config.Running)
+		await(r, u.config.Running, u.config.BootID)
+		condemn(r, u.config.Running)
 	})
 	for _, e := range u.running(d) {
 		if err == nil {
