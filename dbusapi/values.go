@@ -24,6 +24,16 @@ func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+// texts is a list of texts as the bus accepts them; never nil, and not list
+// itself.
+func texts(list []string) []string {
+	cut := make([]string, len(list))
+	for i, s := range list {
+		cut[i] = text(s)
+	}
+	return cut
+}
+
 // count is n as the unsigned number the bus has for bytes; never negative.
 func count(n int64) uint64 {
 	return uint64(max(n, 0))
