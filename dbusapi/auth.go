@@ -11,15 +11,6 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// action is something a caller needs a right for.
-type action string
-
-const (
-	actionCheck  action = "check"
-	actionUpdate action = "update"
-	actionCancel action = "cancel"
-)
-
 // caller is who sent a message, as the bus vouches for it.
 type caller struct {
 	uid uint32
