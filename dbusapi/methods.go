@@ -4,6 +4,7 @@ package dbusapi
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/clipos/updater/updater"
@@ -41,8 +42,10 @@ func (l *link) methods(ctx context.Context) map[string]any {
 			})
 		},
 		"Cancel": func(m dbus.Message, transaction string) *dbus.Error {
+			// Found out once, before anybody is asked.
+			job := sync.OnceValue(func() string { return l.named(transaction) })
 			_, err := serve(ctx, l.service.calls, m, "s", func(ctx context.Context) (struct{}, error) {
-				return struct{}{}, l.cancel(ctx, m, transaction)
+				return struct{}{}, l.cancel(ctx, m, job())
 			})
 			return err
 		},
@@ -74,7 +77,7 @@ func (l *link) update(ctx context.Context, m dbus.Message, version string, optio
 	if err := noOptions(options); err != nil {
 		return "", err
 	}
-	c, err := l.authorise(ctx, m, actionUpdate)
+	c, err := l.authorise(ctx, m, updateAction(version))
 	if err != nil {
 		return "", err
 	}
@@ -86,12 +89,16 @@ func (l *link) update(ctx context.Context, m dbus.Message, version string, optio
 	return transaction, nil
 }
 
-func (l *link) cancel(ctx context.Context, m dbus.Message, transaction string) error {
-	// The one that runs now is the one whose owner counts and that is cancelled,
-	// whatever runs by then.
+// named is the transaction a caller means, "" for none. The one that runs now is
+// the one whose owner counts and that is cancelled, whatever runs by then.
+func (l *link) named(transaction string) string {
 	if transaction == "" {
-		transaction = l.service.controller.Overview().Transaction
+		return l.service.controller.Overview().Transaction
 	}
+	return transaction
+}
+
+func (l *link) cancel(ctx context.Context, m dbus.Message, transaction string) error {
 	c, err := identify(ctx, l.bus, sender(m))
 	if err != nil {
 		return err
