@@ -40,13 +40,13 @@ type Status struct {
 type Check struct {
 	// Available tells whether Version may be installed here now.
 	Available bool
-	// FailedBefore: it may not, because it did not come up here.
-	FailedBefore bool
 	// Version is the version the server offers, Running the one that runs.
 	Version, Running string
 	// DownloadBytes is the size of both payloads, 0 when the server does not
 	// say or nothing is to be downloaded.
 	DownloadBytes int64
+	// FailedBefore: Version is not available, because it did not come up here.
+	FailedBefore bool
 }
 
 // InstalledState tells what an installed version is to this machine.
