@@ -44,13 +44,18 @@ func CheckLocal(l net.Listener) error {
 // wrong is logged: nothing here is a reason to keep no system up to date.
 func (m *Metrics) Serve(ctx context.Context, log *slog.Logger, listeners ...net.Listener) {
 	server := m.newServer(log)
+	slots := make(chan struct{}, maxConnections)
+	server.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			<-slots
+		}
+	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	slots := make(chan struct{}, maxConnections)
 	var all sync.WaitGroup
 	for _, l := range listeners {
 		all.Go(func() {
-			if err := server.Serve(&bounded{l, slots}); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(bounded{l, slots}); !errors.Is(err, http.ErrServerClosed) {
 				log.Error("no more metrics", "address", l.Addr().String(), "error", err)
 			}
 		})
@@ -91,7 +96,7 @@ type bounded struct {
 }
 
 // Accept implements net.Listener.
-func (b *bounded) Accept() (net.Conn, error) {
+func (b bounded) Accept() (net.Conn, error) {
 	for {
 		c, err := b.Listener.Accept()
 		if err != nil {
@@ -99,21 +104,9 @@ func (b *bounded) Accept() (net.Conn, error) {
 		}
 		select {
 		case b.slots <- struct{}{}:
-			return &slotted{c, sync.OnceFunc(func() { <-b.slots })}, nil
+			return c, nil
 		default:
 			c.Close()
 		}
 	}
-}
-
-// slotted is a connection that gives its slot back.
-type slotted struct {
-	net.Conn
-	release func()
-}
-
-// Close implements net.Conn.
-func (c *slotted) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }
