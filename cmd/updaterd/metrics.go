@@ -43,7 +43,7 @@ func serveMetrics(ctx context.Context, d *daemon.Daemon, log *slog.Logger) (stop
 func inherited(log *slog.Logger) (listeners []net.Listener) {
 	for _, f := range activation.Files(true) {
 		l, err := listener(f)
-		f.Close()
+		f.Close() //nolint:errcheck // the listener has a copy, or nobody wants it
 		if err != nil {
 			log.Error("inherited socket not used", "name", f.Name(), "error", err)
 			continue
@@ -62,7 +62,7 @@ func listener(f *os.File) (net.Listener, error) {
 		return nil, err
 	}
 	if err := metrics.CheckLocal(l); err != nil {
-		l.Close()
+		l.Close() //nolint:errcheck // never used
 		return nil, err
 	}
 	return l, nil

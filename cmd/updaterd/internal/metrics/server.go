@@ -50,7 +50,7 @@ func (m *Metrics) Serve(ctx context.Context, log *slog.Logger, listeners ...net.
 			<-slots
 		}
 	}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
+	stop := context.AfterFunc(ctx, func() { server.Close() }) //nolint:errcheck // nobody is left to tell
 	defer stop()
 	var all sync.WaitGroup
 	for _, l := range listeners {
@@ -106,7 +106,7 @@ func (b bounded) Accept() (net.Conn, error) {
 		case b.slots <- struct{}{}:
 			return c, nil
 		default:
-			c.Close()
+			c.Close() //nolint:errcheck // nothing was said yet
 		}
 	}
 }
