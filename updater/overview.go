@@ -62,10 +62,11 @@ type ProgressEvent struct {
 }
 
 // CompletedEvent ends a transaction; there is exactly one for each. Err is
-// nil after success.
+// nil after success. FetchedBytes came from the server.
 type CompletedEvent struct {
 	Transaction, Version string
 	Err                  error
+	FetchedBytes         int64
 }
 
 // UpdateAvailableEvent tells of a newer version the server offers.

@@ -57,6 +57,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	d.Prepare(ctx)
 	service := dbusapi.New(dbusapi.Options{Address: o.bus, DaemonVersion: daemonVersion(), Log: log}, d)
 	d.Attach(service)
+	defer serveMetrics(ctx, d, log)()
 	return runBoth(ctx, d, service)
 }
 
