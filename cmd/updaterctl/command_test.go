@@ -36,7 +36,7 @@ func TestParse(t *testing.T) {
 			if len(words) == 2 && words[0] == "follow" {
 				words[0], words[1] = words[1], words[0]
 			}
-			if err != nil || (want{got.bus, got.version, strings.Join(words, " ")}) != c.want {
+			if err != nil || (want{got.bus, got.argument, strings.Join(words, " ")}) != c.want {
 				t.Errorf("%+v %q %v", got, words, err)
 			}
 		})
@@ -59,7 +59,7 @@ func TestCalledWrongly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			status := run(t.Context(), c.args, &stdout, &stderr)
+			status := run(t.Context(), c.args, nil, &stdout, &stderr)
 			got := stderr.String()
 			if status != exitUsage || stdout.Len() != 0 || !strings.HasPrefix(got, "error: ") ||
 				!strings.Contains(got, c.say) || !strings.HasSuffix(got, "\nhint: updaterctl --help\n") {
@@ -71,12 +71,12 @@ func TestCalledWrongly(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"--help"}, &stdout, &stderr); status != exitOK || stderr.Len() != 0 {
+	if status := run(t.Context(), []string{"--help"}, nil, &stdout, &stderr); status != exitOK || stderr.Len() != 0 {
 		t.Errorf("%d %q", status, stderr.String())
 	}
-	for name := range verbs() {
-		if !strings.Contains(stdout.String(), "\n  "+name+" ") {
-			t.Errorf("%s is not explained", name)
+	for _, v := range verbs() {
+		if !strings.Contains(stdout.String(), "\n  "+strings.TrimSpace(v.name+" "+v.argument)+"  ") {
+			t.Errorf("%s is not explained", v.name)
 		}
 	}
 	for _, line := range lines(stdout.String()) {

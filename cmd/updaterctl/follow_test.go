@@ -112,7 +112,7 @@ func TestFollowInterrupted(t *testing.T) {
 		}
 		interrupt()
 	}()
-	status := run(ctx, []string{"update", "--follow", "--bus", bus.Address}, &stdout, &stderr)
+	status := run(ctx, []string{"update", "--follow", "--bus", bus.Address}, nil, &stdout, &stderr)
 	want := "the update goes on in the background; to end it: updaterctl cancel\n"
 	if status != exitError || stderr.String() != want {
 		t.Errorf("%d %q", status, stderr.String())
@@ -144,6 +144,7 @@ func (b *syncBuffer) String() string {
 func following(events chan dbusapi.Event, out *bytes.Buffer) func(context.Context) error {
 	o := newOutput(out, false)
 	f := &follower{session: &session{out: o}, transaction: "t1", view: newView(o), missing: time.NewTimer(missingLimit)}
+	f.history = func(context.Context, uint32) ([]updater.HistoryEntry, error) { return nil, dbusapi.ErrNoBus }
 	return func(ctx context.Context) error { return f.watch(ctx, events) }
 }
 

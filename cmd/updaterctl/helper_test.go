@@ -108,7 +108,7 @@ type outcome struct {
 func ctl(t *testing.T, bus *dbustest.Bus, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status := run(t.Context(), append([]string{"--bus", bus.Address}, args...), &stdout, &stderr)
+	status := run(t.Context(), append([]string{"--bus", bus.Address}, args...), nil, &stdout, &stderr)
 	return outcome{status, stdout.String(), stderr.String()}
 }
 

@@ -23,7 +23,7 @@ func monitored(t *testing.T, do func(*dbusapi.Service), last string, args ...str
 	var stdout, stderr syncBuffer
 	status := make(chan int)
 	go func() {
-		status <- run(ctx, append([]string{"monitor", "--bus", bus.Address}, args...), &stdout, &stderr)
+		status <- run(ctx, append([]string{"monitor", "--bus", bus.Address}, args...), nil, &stdout, &stderr)
 	}()
 	await(t, &stdout, "idle")
 	do(s)
@@ -86,7 +86,7 @@ func TestMonitorWithoutAService(t *testing.T) {
 	bus.Restart(t) // the service comes back in its own time
 	var stdout, stderr syncBuffer
 	status := make(chan int)
-	go func() { status <- run(ctx, []string{"monitor", "--bus", bus.Address}, &stdout, &stderr) }()
+	go func() { status <- run(ctx, []string{"monitor", "--bus", bus.Address}, nil, &stdout, &stderr) }()
 	await(t, &stdout, "the service is on the bus\n")
 	bus.Stop()
 	if got := <-status; got != exitError || !strings.Contains(stderr.String(), "(NoServer)") {
