@@ -77,6 +77,7 @@ func encodePlan(p updater.Plan) dict {
 }
 
 func decodePlan(d dict) updater.Plan {
+	blockers, _ := decodeBlockers(d["blockers"].Value())
 	return updater.Plan{
 		Version:         entry[string](d, "version"),
 		DownloadBytes:   whole(entry[uint64](d, "download_bytes")),
@@ -90,28 +91,53 @@ func decodePlan(d dict) updater.Plan {
 		CacheBytes:      whole(entry[uint64](d, "cache_space")),
 		ESPBytes:        whole(entry[uint64](d, "esp_space")),
 		GroupBytes:      whole(entry[uint64](d, "group_space")),
-		Blockers:        decodeBlockers(d["blockers"].Value()),
+		Blockers:        blockers,
 	}
 }
 
-// blockerPair is (ss) as in a(ss): code and text.
-type blockerPair struct{ Code, Text string }
-
-func encodeBlockers(blockers []updater.Blocker) []blockerPair {
-	pairs := make([]blockerPair, len(blockers))
+// encodeBlockers copies blockers with their texts cut; never nil. A blocker is
+// (ss) as it is.
+func encodeBlockers(blockers []updater.Blocker) []updater.Blocker {
+	cut := make([]updater.Blocker, len(blockers))
 	for i, b := range blockers {
-		pairs[i] = blockerPair{text(string(b.Code)), text(b.Text)}
+		cut[i] = updater.Blocker{Code: b.Code, Text: text(b.Text)}
 	}
-	return pairs
+	return cut
 }
 
-// decodeBlockers is the opposite of encodeBlockers; nil for what is no a(ss).
-func decodeBlockers(v any) []updater.Blocker {
+// decodeBlockers is the opposite of encodeBlockers; false for what is no a(ss).
+func decodeBlockers(v any) ([]updater.Blocker, bool) {
 	var blockers []updater.Blocker
 	if dbus.Store([]any{v}, &blockers) != nil {
-		return nil
+		return nil, false
 	}
-	return blockers
+	return blockers, true
+}
+
+// maxHistoryBytes bounds the texts of a history: whoever reads it with Client
+// takes no message over maxMessageBytes, and each entry has some 300 bytes of
+// names and numbers besides.
+const (
+	maxHistoryBytes   = maxMessageBytes * 3 / 4
+	historyEntryBytes = 300
+)
+
+// encodeHistory is as many entries as a message takes, the first ones.
+func encodeHistory(entries []updater.HistoryEntry) []dict {
+	list, size := []dict{}, 0
+	for _, e := range entries {
+		d := encodeHistoryEntry(e)
+		size += historyEntryBytes
+		for _, v := range d {
+			s, _ := v.Value().(string)
+			size += len(s)
+		}
+		if size > maxHistoryBytes {
+			break
+		}
+		list = append(list, d)
+	}
+	return list
 }
 
 func encodeHistoryEntry(e updater.HistoryEntry) dict {

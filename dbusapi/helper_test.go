@@ -165,7 +165,9 @@ func sampleOverview() updater.Overview {
 		},
 		AvailableVersion: "5.0.0", PendingVersion: "4.9.5", FallbackVersion: "4.8.0", RebootRequired: true,
 		LastError: updater.ErrBusy, LastCheck: noon, LastSuccess: noon.Add(-time.Hour), NextCheck: noon.Add(time.Hour),
-		Stale: true,
+		Stale: true, Held: true, HoldReason: "audit",
+		Blockers:       []updater.Blocker{{Code: "held", Text: "held: audit"}, {Code: "on-battery", Text: "plug it in"}},
+		FailedVersions: []string{"4.9.4", "4.9.3"},
 	}
 }
 

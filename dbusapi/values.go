@@ -34,6 +34,13 @@ func texts(list []string) []string {
 	return cut
 }
 
+// decodeTexts is v if it is a list of texts. The library's own conversion would
+// make texts of numbers.
+func decodeTexts(v any) ([]string, bool) {
+	list, ok := v.([]string)
+	return list, ok
+}
+
 // count is n as the unsigned number the bus has for bytes; never negative.
 func count(n int64) uint64 {
 	return uint64(max(n, 0))
