@@ -117,8 +117,8 @@ func TestFollowInterrupted(t *testing.T) {
 	if status != exitError || stderr.String() != want {
 		t.Errorf("%d %q", status, stderr.String())
 	}
-	if len(f.cancelled) != 0 {
-		t.Errorf("cancelled %q", f.cancelled)
+	if len(f.asked) != 0 {
+		t.Errorf("asked for %q", f.asked)
 	}
 }
 
@@ -210,6 +210,23 @@ func TestFollowGivesUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Before it is given up, the history has the last word.
+func TestFollowLooksOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events, out := make(chan dbusapi.Event, 2), &bytes.Buffer{}
+		events <- changed("t1")
+		events <- changed("")
+		o := newOutput(out, false)
+		f := &follower{session: &session{out: o}, transaction: "t1", view: newView(o), missing: time.NewTimer(missingLimit)}
+		f.history = func(context.Context, uint32) ([]updater.HistoryEntry, error) {
+			return []updater.HistoryEntry{{Transaction: "t1", Version: "5.0.0", Result: updater.ResultInstalled}}, nil
+		}
+		if err := f.watch(t.Context(), events); err != nil || !strings.HasPrefix(out.String(), "5.0.0 is installed") {
+			t.Errorf("%v %q", err, out.String())
+		}
+	})
 }
 
 func TestFollowLosesTheBus(t *testing.T) {

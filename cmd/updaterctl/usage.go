@@ -20,8 +20,8 @@ Verbs:
   rollback [VERSION]    start an installed version with the next reboot, by
                         default the fallback
   hold REASON           let no update be installed unless somebody asks for it
-      --until TIME        until then, and not until unhold: 2026-12-01T08:00:00Z,
-                          "2026-12-01 08:00" (local time), 3d, 12h or 1w2d
+      --until TIME        until 2026-12-01T08:00:00Z, "2026-12-01 08:00" (local
+                          time), or for 12h, 3d, 1w; by default until unhold
   unhold                end the hold
   mark-good             the running version works
   mark-bad [REASON]     the running version does not work
