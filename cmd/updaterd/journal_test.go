@@ -1,3 +1,5 @@
 package main
+
 import "log/slog"
+
 func logEverything(*slog.Logger) {}
