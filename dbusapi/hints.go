@@ -62,6 +62,9 @@ var hints = map[string][]string{
 	"NameHasNoOwner": {"start the service: systemctl start updaterd"},
 	"NoReply":        {"see what the service is doing with: systemctl status updaterd"},
 	"NoServer":       {"is the message bus running? see: systemctl status dbus"},
+
+	// Somebody could be asked, if the client were ready to wait for that.
+	"InteractiveAuthorizationRequired": {"run it as root"},
 }
 
 // Hint is what can be done about the error with this short name, a line each.

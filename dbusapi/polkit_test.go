@@ -458,21 +458,22 @@ func TestWaitingBlocksNobody(t *testing.T) {
 func TestGrantIsOfOneRight(t *testing.T) {
 	bus, other := &connection{}, &connection{}
 	asked := caller{uid: 7, name: ":1.7", bus: bus}
-	ctx := (&challengeError{caller: asked, action: actionHold}).grant(t.Context())
+	agreed := (&challengeError{caller: asked, action: actionHold}).grant(t.Context())
+	if isGranted(t.Context(), asked, actionHold) {
+		t.Error("nobody was asked")
+	}
 	for name, tc := range map[string]struct {
-		ctx    context.Context
 		caller caller
 		action action
 		want   bool
 	}{
-		"the same":         {ctx, asked, actionHold, true},
-		"another action":   {ctx, asked, actionReload, false},
-		"another user":     {ctx, caller{8, ":1.7", bus}, actionHold, false},
-		"another caller":   {ctx, caller{7, ":1.8", bus}, actionHold, false},
-		"on another bus":   {ctx, caller{7, ":1.7", other}, actionHold, false},
-		"nobody was asked": {t.Context(), asked, actionHold, false},
+		"the same":       {asked, actionHold, true},
+		"another action": {asked, actionReload, false},
+		"another user":   {caller{8, ":1.7", bus}, actionHold, false},
+		"another caller": {caller{7, ":1.8", bus}, actionHold, false},
+		"on another bus": {caller{7, ":1.7", other}, actionHold, false},
 	} {
-		if got := isGranted(tc.ctx, tc.caller, tc.action); got != tc.want {
+		if got := isGranted(agreed, tc.caller, tc.action); got != tc.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -485,9 +486,15 @@ func TestWaitingRoom(t *testing.T) {
 		enter bool
 		want  bool
 	}{
-		{1, true, true}, {1, true, true}, {1, true, false},
-		{2, true, true}, {2, true, false}, {3, true, false},
-		{1, false, false}, {3, true, true}, {1, true, false},
+		{1, true, true},
+		{1, true, true},
+		{1, true, false},
+		{2, true, true},
+		{2, true, false},
+		{3, true, false},
+		{1, false, false},
+		{3, true, true},
+		{1, true, false},
 	} {
 		if !step.enter {
 			r.leave(step.uid)
