@@ -50,7 +50,7 @@ func activate(t *testing.T, name, address string) activated {
 	}
 	a := activated{
 		command(t, "systemd", "systemd-socket-activate",
-			"--fdname="+name, "--listen="+address, "--setenv="+roleVariable+"="+roleDaemon, "--",
+			"--fdname="+name, "--listen="+address, "--setenv="+roleVariable+"="+roleDaemon, "--setenv="+noRaceDelay, "--",
 			self(t), "--root", root, "--bus", dbustest.Start(t).Address),
 		dial,
 		&http.Client{Transport: &http.Transport{DialContext: dial}},
