@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/clipos/updater/updater"
 	"github.com/godbus/dbus/v5"
 )
 
@@ -45,7 +44,7 @@ func (c *Client) Close() {
 // Overview reads all properties.
 func (c *Client) Overview(ctx context.Context) (Overview, error) {
 	var d dict
-	if err := c.call(ctx, propertiesInterface+".GetAll", []any{Interface}, &d); err != nil {
+	if err := c.callInterface(ctx, propertiesInterface, "GetAll", []any{Interface}, &d); err != nil {
 		return Overview{}, err
 	}
 	var o Overview
@@ -53,45 +52,11 @@ func (c *Client) Overview(ctx context.Context) (Overview, error) {
 	return o, nil
 }
 
-// Check has the server asked now.
-func (c *Client) Check(ctx context.Context) (updater.Check, error) {
-	var d dict
-	if err := c.call(ctx, Interface+".Check", []any{dict{}}, &d); err != nil {
-		return updater.Check{}, err
-	}
-	return decodeCheck(d), nil
-}
-
-// Update begins installing version ("" is the newest) or joins the job that
-// already does. The outcome comes as a signal, see Watch.
-func (c *Client) Update(ctx context.Context, version string) (transaction string, err error) {
-	err = c.call(ctx, Interface+".Update", []any{version, dict{}}, &transaction)
-	return transaction, err
-}
-
-// Cancel ends a job; "" is the running one.
-func (c *Client) Cancel(ctx context.Context, transaction string) error {
-	return c.call(ctx, Interface+".Cancel", []any{transaction})
-}
-
-// ListVersions tells which versions are installed.
-func (c *Client) ListVersions(ctx context.Context) ([]updater.Installed, error) {
-	var list []dict
-	if err := c.call(ctx, Interface+".ListVersions", nil, &list); err != nil {
-		return nil, err
-	}
-	installed := make([]updater.Installed, len(list))
-	for i, d := range list {
-		installed[i] = decodeInstalled(d)
-	}
-	return installed, nil
-}
-
-// call calls a method of the service and stores its results.
-func (c *Client) call(ctx context.Context, method string, args []any, results ...any) error {
+// callInterface calls a method of the service's object and stores its results.
+func (c *Client) callInterface(ctx context.Context, iface, method string, args []any, results ...any) error {
 	bounded, cancel := context.WithTimeout(ctx, replyLimit)
 	defer cancel()
-	call := c.bus.Object(BusName, Path).CallWithContext(bounded, method, 0, args...)
+	call := c.bus.Object(BusName, Path).CallWithContext(bounded, iface+"."+method, 0, args...)
 	if call.Err != nil {
 		return clientError(ctx, call.Err)
 	}

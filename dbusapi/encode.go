@@ -3,7 +3,6 @@
 package dbusapi
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/clipos/updater/updater"
@@ -18,6 +17,7 @@ func encodeCheck(c updater.Check) dict {
 		"version":        dbus.MakeVariant(text(c.Version)),
 		"running":        dbus.MakeVariant(text(c.Running)),
 		"download_bytes": dbus.MakeVariant(count(c.DownloadBytes)),
+		"failed_before":  dbus.MakeVariant(c.FailedBefore),
 	}
 }
 
@@ -27,6 +27,7 @@ func decodeCheck(d dict) updater.Check {
 		Version:       entry[string](d, "version"),
 		Running:       entry[string](d, "running"),
 		DownloadBytes: whole(entry[uint64](d, "download_bytes")),
+		FailedBefore:  entry[bool](d, "failed_before"),
 	}
 }
 
@@ -59,53 +60,112 @@ func decodeInstalled(d dict) updater.Installed {
 	}
 }
 
-// signal is the name and the arguments that tell e on the bus.
-func signal(e updater.Event) (name string, args []any) {
-	switch e := e.(type) {
-	case updater.ProgressEvent:
-		s := e.Status
-		return "Progress", []any{
-			text(e.Transaction), text(string(s.Stage)), s.Progress, count(s.BytesDone), count(s.BytesTotal),
-		}
-	case updater.CompletedEvent:
-		pair := errorPair{}
-		if e.Err != nil {
-			pair = errorPair{busErrorName(e.Err), text(e.Err.Error())}
-		}
-		return "Completed", []any{text(e.Transaction), text(e.Version), pair.Name, pair.Message}
-	case updater.UpdateAvailableEvent:
-		return "UpdateAvailable", []any{text(e.Check.Version), encodeCheck(e.Check)}
-	case updater.RebootRequiredEvent:
-		return "RebootRequired", []any{text(e.Version)}
+func encodePlan(p updater.Plan) dict {
+	return dict{
+		"version":          dbus.MakeVariant(text(p.Version)),
+		"download_bytes":   dbus.MakeVariant(count(p.DownloadBytes)),
+		"reuse_bytes":      dbus.MakeVariant(count(p.ReuseBytes)),
+		"write_bytes":      dbus.MakeVariant(count(p.WriteBytes)),
+		"volume":           dbus.MakeVariant(text(p.Volume)),
+		"replaces_volume":  dbus.MakeVariant(text(p.ReplacedVolume)),
+		"reason":           dbus.MakeVariant(text(p.Reason)),
+		"entry":            dbus.MakeVariant(text(p.Entry)),
+		"replaces_entries": dbus.MakeVariant(texts(p.ReplacedEntries)),
+		"cache_space":      dbus.MakeVariant(count(p.CacheBytes)),
+		"esp_space":        dbus.MakeVariant(count(p.ESPBytes)),
+		"group_space":      dbus.MakeVariant(count(p.GroupBytes)),
+		"blockers":         dbus.MakeVariant(encodeBlockers(p.Blockers)),
 	}
-	panic(fmt.Sprintf("no signal for a %T", e)) // the set of events is closed
 }
 
-// event is the opposite of signal; false for what is none of these.
-func event(name string, args []any) (updater.Event, bool) {
-	var err error
-	switch name {
-	case "Progress":
-		var e updater.ProgressEvent
-		var done, total uint64
-		err = dbus.Store(args, &e.Transaction, &e.Status.Stage, &e.Status.Progress, &done, &total)
-		e.Status.BytesDone, e.Status.BytesTotal = whole(done), whole(total)
-		return e, err == nil
-	case "Completed":
-		var e updater.CompletedEvent
-		var pair errorPair
-		err = dbus.Store(args, &e.Transaction, &e.Version, &pair.Name, &pair.Message)
-		e.Err = remoteError(pair.Name, pair.Message)
-		return e, err == nil
-	case "UpdateAvailable":
-		var version string
-		var d dict
-		err = dbus.Store(args, &version, &d)
-		return updater.UpdateAvailableEvent{Check: decodeCheck(d)}, err == nil
-	case "RebootRequired":
-		var e updater.RebootRequiredEvent
-		err = dbus.Store(args, &e.Version)
-		return e, err == nil
+func decodePlan(d dict) updater.Plan {
+	blockers, _ := decodeBlockers(d["blockers"].Value())
+	return updater.Plan{
+		Version:         entry[string](d, "version"),
+		DownloadBytes:   whole(entry[uint64](d, "download_bytes")),
+		ReuseBytes:      whole(entry[uint64](d, "reuse_bytes")),
+		WriteBytes:      whole(entry[uint64](d, "write_bytes")),
+		Volume:          entry[string](d, "volume"),
+		ReplacedVolume:  entry[string](d, "replaces_volume"),
+		Reason:          entry[string](d, "reason"),
+		Entry:           entry[string](d, "entry"),
+		ReplacedEntries: entry[[]string](d, "replaces_entries"),
+		CacheBytes:      whole(entry[uint64](d, "cache_space")),
+		ESPBytes:        whole(entry[uint64](d, "esp_space")),
+		GroupBytes:      whole(entry[uint64](d, "group_space")),
+		Blockers:        blockers,
 	}
-	return nil, false
+}
+
+// encodeBlockers copies blockers with their texts cut; never nil. A blocker is
+// (ss) as it is.
+func encodeBlockers(blockers []updater.Blocker) []updater.Blocker {
+	cut := make([]updater.Blocker, len(blockers))
+	for i, b := range blockers {
+		cut[i] = updater.Blocker{Code: b.Code, Text: text(b.Text)}
+	}
+	return cut
+}
+
+// decodeBlockers is the opposite of encodeBlockers; false for what is no a(ss).
+func decodeBlockers(v any) ([]updater.Blocker, bool) {
+	var blockers []updater.Blocker
+	if dbus.Store([]any{v}, &blockers) != nil {
+		return nil, false
+	}
+	return blockers, true
+}
+
+// maxHistoryBytes bounds the texts of a history: whoever reads it with Client
+// takes no message over maxMessageBytes, and each entry has some 300 bytes of
+// names and numbers besides.
+const (
+	maxHistoryBytes   = maxMessageBytes * 3 / 4
+	historyEntryBytes = 300
+)
+
+// encodeHistory is as many entries as a message takes, the first ones.
+func encodeHistory(entries []updater.HistoryEntry) []dict {
+	list, size := []dict{}, 0
+	for _, e := range entries {
+		d := encodeHistoryEntry(e)
+		size += historyEntryBytes
+		for _, v := range d {
+			s, _ := v.Value().(string)
+			size += len(s)
+		}
+		if size > maxHistoryBytes {
+			break
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+func encodeHistoryEntry(e updater.HistoryEntry) dict {
+	return dict{
+		"transaction": dbus.MakeVariant(text(e.Transaction)),
+		"version":     dbus.MakeVariant(text(e.Version)),
+		"from":        dbus.MakeVariant(text(e.From)),
+		"started":     dbus.MakeVariant(micros(e.Started)),
+		"finished":    dbus.MakeVariant(micros(e.Finished)),
+		"result":      dbus.MakeVariant(text(string(e.Result))),
+		"error":       dbus.MakeVariant(text(fullName(shortName(e.ErrorName)))),
+		"message":     dbus.MakeVariant(text(e.Message)),
+		"bytes":       dbus.MakeVariant(count(e.Bytes)),
+	}
+}
+
+func decodeHistoryEntry(d dict) updater.HistoryEntry {
+	return updater.HistoryEntry{
+		Transaction: entry[string](d, "transaction"),
+		Version:     entry[string](d, "version"),
+		From:        entry[string](d, "from"),
+		Started:     fromMicros(entry[uint64](d, "started")),
+		Finished:    fromMicros(entry[uint64](d, "finished")),
+		Result:      updater.Result(entry[string](d, "result")),
+		ErrorName:   shortName(entry[string](d, "error")),
+		Message:     entry[string](d, "message"),
+		Bytes:       whole(entry[uint64](d, "bytes")),
+	}
 }

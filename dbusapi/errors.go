@@ -96,7 +96,20 @@ func busErrorName(err error) string {
 	if err == nil {
 		return ""
 	}
-	return errorPrefix + ErrorName(err)
+	return fullName(ErrorName(err))
+}
+
+// fullName is a public name of ours with its prefix, "" for "".
+func fullName(short string) string {
+	if short == "" {
+		return ""
+	}
+	return errorPrefix + short
+}
+
+// shortName is a name without its prefix.
+func shortName(full string) string {
+	return full[strings.LastIndexByte(full, '.')+1:]
 }
 
 // toBus is err as the answer to a method call, nil for nil.
@@ -135,7 +148,7 @@ func (e *RemoteError) Error() string {
 
 // ShortName is the name without its prefix, as [ErrorName] gives it.
 func (e *RemoteError) ShortName() string {
-	return e.Name[strings.LastIndexByte(e.Name, '.')+1:]
+	return shortName(e.Name)
 }
 
 // Is makes errors.Is find the updater's errors in those that come over the bus.

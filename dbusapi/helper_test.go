@@ -5,6 +5,7 @@ package dbusapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -22,6 +23,8 @@ type fakeController struct {
 	update func(context.Context, string) (string, error)
 	cancel func(context.Context, string) error
 	list   func(context.Context) ([]updater.Installed, error)
+	// err is the answer of all that have no function.
+	err error
 
 	mu       sync.Mutex
 	asked    []string
@@ -85,6 +88,64 @@ func (f *fakeController) ListVersions(ctx context.Context) ([]updater.Installed,
 	}, nil
 }
 
+// samplePlan and sampleHistory have a value in every field.
+var (
+	samplePlan = updater.Plan{
+		Version: "5.0.0", DownloadBytes: 1 << 30, ReuseBytes: 1 << 20, WriteBytes: 1200 << 20,
+		Volume: "core_5.0.0", Entry: "clipos-5.0.0.efi",
+		ReplacedVolume: "core_4.8.0", Reason: "the oldest that is not in use", ReplacedEntries: []string{"clipos-4.8.0.efi"},
+		CacheBytes: 1 << 30, ESPBytes: 64 << 20, GroupBytes: 1,
+		Blockers: []updater.Blocker{{Code: "held", Text: "held: audit"}},
+	}
+	sampleHistory = []updater.HistoryEntry{
+		{
+			Transaction: "t0", Version: "4.9.0", From: "4.8.0", Started: noon.Add(-time.Hour), Finished: noon,
+			Result: updater.ResultFailed, ErrorName: "TooSlow", Message: "the server sent too little", Bytes: 17,
+		},
+		{Transaction: "t-1", Version: "4.8.0", From: "4.7.0", Result: updater.ResultInstalled},
+	}
+)
+
+func (f *fakeController) Plan(_ context.Context, version string) (updater.Plan, error) {
+	f.record("plan " + version)
+	return samplePlan, f.err
+}
+
+func (f *fakeController) Rollback(_ context.Context, version string) (string, error) {
+	f.record("rollback " + version)
+	return "4.8.0", f.err
+}
+
+func (f *fakeController) MarkBoot(_ context.Context, good bool, reason string) error {
+	f.record(fmt.Sprintf("mark %t %s", good, reason))
+	return f.err
+}
+
+func (f *fakeController) Hold(_ context.Context, reason string, until time.Time) error {
+	f.record(fmt.Sprintf("hold %s %d", reason, micros(until)))
+	return f.err
+}
+
+func (f *fakeController) Unhold(context.Context) error {
+	f.record("unhold")
+	return f.err
+}
+
+func (f *fakeController) History(_ context.Context, limit int) ([]updater.HistoryEntry, error) {
+	f.record(fmt.Sprintf("history %d", limit))
+	return sampleHistory, f.err
+}
+
+func (f *fakeController) ForgetFailure(_ context.Context, version string) error {
+	f.record("forget " + version)
+	return f.err
+}
+
+func (f *fakeController) Reload(context.Context) error {
+	f.record("reload")
+	return f.err
+}
+
 func (f *fakeController) Overview() updater.Overview {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -104,7 +165,9 @@ func sampleOverview() updater.Overview {
 		},
 		AvailableVersion: "5.0.0", PendingVersion: "4.9.5", FallbackVersion: "4.8.0", RebootRequired: true,
 		LastError: updater.ErrBusy, LastCheck: noon, LastSuccess: noon.Add(-time.Hour), NextCheck: noon.Add(time.Hour),
-		Stale: true,
+		Stale: true, Held: true, HoldReason: "audit",
+		Blockers:       []updater.Blocker{{Code: "held", Text: "held: audit"}, {Code: "on-battery", Text: "plug it in"}},
+		FailedVersions: []string{"4.9.4", "4.9.3"},
 	}
 }
 

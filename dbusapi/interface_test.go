@@ -124,6 +124,7 @@ var allEvents = []updater.Event{
 	updater.CompletedEvent{Transaction: "t1", Version: "5.0.0"},
 	updater.UpdateAvailableEvent{Check: updater.Check{Available: true, Version: "5.0.0", Running: "4.9.0", DownloadBytes: 3}},
 	updater.RebootRequiredEvent{Version: "5.0.0"},
+	updater.RolledBackEvent{From: "5.0.0", To: "4.9.0"},
 }
 
 func TestSignalsAsDescribed(t *testing.T) {

@@ -44,7 +44,7 @@ func TestBusctl(t *testing.T) {
 		"introspect":          {[]string{"introspect", BusName, Path}, ".ListVersions                       method    -         aa{sv}"},
 		"introspect a parent": {[]string{"introspect", BusName, "/org/clipos"}, "org.freedesktop.DBus.Peer "},
 		"ping":                {[]string{"call", BusName, "/org", peerInterface, "Ping"}, ""},
-		"get all":             {[]string{"call", BusName, Path, propertiesInterface, "GetAll", "s", Interface}, "a{sv} 21 "},
+		"get all":             {[]string{"call", BusName, Path, propertiesInterface, "GetAll", "s", Interface}, "a{sv} 25 "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, complaints, err := bus.Busctl(t, 0, c.args...)

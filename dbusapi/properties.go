@@ -53,6 +53,10 @@ var properties = []property{
 	timeProperty("LastCheck", func(o *Overview) *time.Time { return &o.LastCheck }),
 	timeProperty("LastSuccess", func(o *Overview) *time.Time { return &o.LastSuccess }),
 	timeProperty("NextCheck", func(o *Overview) *time.Time { return &o.NextCheck }),
+	plainProperty("Held", func(o *Overview) *bool { return &o.Held }),
+	stringProperty("HoldReason", func(o *Overview) *string { return &o.HoldReason }),
+	listProperty("Blockers", func(o *Overview) *[]updater.Blocker { return &o.Blockers }, encodeBlockers, decodeBlockers),
+	listProperty("FailedVersions", func(o *Overview) *[]string { return &o.FailedVersions }, texts, decodeTexts),
 	plainProperty("Stale", func(o *Overview) *bool { return &o.Stale }),
 }
 
@@ -120,6 +124,20 @@ func timeProperty(name string, field func(*Overview) *time.Time) property {
 	return numberProperty(name,
 		func(o *Overview) uint64 { return micros(*field(o)) },
 		func(o *Overview, n uint64) { *field(o) = fromMicros(n) })
+}
+
+// listProperty is an array. encode copies and makes an empty one of nil, decode
+// is false for what is of another type.
+func listProperty[T, W any](name string, field func(*Overview) *[]T, encode func([]T) []W, decode func(any) ([]T, bool)) property {
+	return property{
+		name: name,
+		get:  func(o Overview) any { return encode(*field(&o)) },
+		set: func(o *Overview, v any) {
+			if list, ok := decode(v); ok {
+				*field(o) = list
+			}
+		},
+	}
 }
 
 // errorPair is (ss): full D-Bus error name and message, both empty for none.

@@ -65,7 +65,7 @@ func New(o Options, c Controller) *Service {
 	return &Service{
 		options:    o,
 		controller: c,
-		authoriser: rootOnly{},
+		authoriser: newPolkit(),
 		calls:      newGate(callSlots, o.Log),
 		reads:      newGate(readSlots, o.Log),
 		checks:     newRate(),

@@ -4,6 +4,7 @@ package dbusapi
 
 import (
 	"math"
+	"reflect"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -41,11 +42,16 @@ func (s snapshot) all() dict {
 func (s snapshot) changes(old snapshot) dict {
 	d := dict{}
 	for i, p := range properties {
-		if !p.constant && s[i] != old[i] {
+		if !p.constant && !equal(s[i], old[i]) {
 			d[p.name] = dbus.MakeVariant(s[i])
 		}
 	}
 	return d
+}
+
+// equal compares two values of one property. A list has no == of its own.
+func equal(a, b any) bool {
+	return reflect.DeepEqual(a, b)
 }
 
 // difference tells how s differs from what was there before it.
@@ -56,7 +62,7 @@ func (s snapshot) difference(old snapshot) difference {
 	found := same
 	for i, p := range properties {
 		switch {
-		case s[i] == old[i]:
+		case equal(s[i], old[i]):
 		case p.paced:
 			found = max(found, progressed)
 		default:

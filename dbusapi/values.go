@@ -24,6 +24,23 @@ func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+// texts is a list of texts as the bus accepts them; never nil, and not list
+// itself.
+func texts(list []string) []string {
+	cut := make([]string, len(list))
+	for i, s := range list {
+		cut[i] = text(s)
+	}
+	return cut
+}
+
+// decodeTexts is v if it is a list of texts. The library's own conversion would
+// make texts of numbers.
+func decodeTexts(v any) ([]string, bool) {
+	list, ok := v.([]string)
+	return list, ok
+}
+
 // count is n as the unsigned number the bus has for bytes; never negative.
 func count(n int64) uint64 {
 	return uint64(max(n, 0))

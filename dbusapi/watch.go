@@ -10,9 +10,9 @@ import (
 )
 
 // Event is what a watch tells: an [updater.ProgressEvent],
-// [updater.CompletedEvent], [updater.UpdateAvailableEvent] or
-// [updater.RebootRequiredEvent] that the service signalled, or a [Changed],
-// [Vanished] or [Returned]. Errors in them are [*RemoteError]s.
+// [updater.CompletedEvent], [updater.UpdateAvailableEvent],
+// [updater.RebootRequiredEvent] or [updater.RolledBackEvent] that the service
+// signalled, or a [Changed], [Vanished] or [Returned]. Errors in them are [*RemoteError]s.
 type Event any
 
 // Changed tells the state of all properties after one or more have changed.

@@ -77,7 +77,10 @@ type RebootRequiredEvent struct{ Version string }
 
 // RolledBackEvent tells that the machine came up with an older version, To,
 // than the one that was installed, From.
-type RolledBackEvent struct{ From, To string }
+type RolledBackEvent struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
 
 func (ProgressEvent) event()        {}
 func (CompletedEvent) event()       {}

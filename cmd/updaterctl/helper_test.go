@@ -21,6 +21,8 @@ type fakeDaemon struct {
 	err      error
 	offer    updater.Check
 	versions []updater.Installed
+	plan     updater.Plan
+	history  []updater.HistoryEntry
 	update   func(version string) (string, error)
 	overview updater.Overview
 
@@ -47,6 +49,23 @@ func (f *fakeDaemon) Cancel(_ context.Context, transaction string) error {
 func (f *fakeDaemon) ListVersions(context.Context) ([]updater.Installed, error) {
 	return f.versions, f.err
 }
+
+func (f *fakeDaemon) Plan(context.Context, string) (updater.Plan, error) { return f.plan, f.err }
+
+func (f *fakeDaemon) Rollback(_ context.Context, version string) (string, error) {
+	return version, f.err
+}
+
+func (f *fakeDaemon) MarkBoot(context.Context, bool, string) error  { return f.err }
+func (f *fakeDaemon) Hold(context.Context, string, time.Time) error { return f.err }
+func (f *fakeDaemon) Unhold(context.Context) error                  { return f.err }
+
+func (f *fakeDaemon) History(context.Context, int) ([]updater.HistoryEntry, error) {
+	return f.history, f.err
+}
+
+func (f *fakeDaemon) ForgetFailure(context.Context, string) error { return f.err }
+func (f *fakeDaemon) Reload(context.Context) error                { return f.err }
 
 func (f *fakeDaemon) Overview() updater.Overview { return f.overview }
 

@@ -74,6 +74,7 @@ type checkObject struct {
 	Version       string `json:"version"`
 	Running       string `json:"running"`
 	DownloadBytes int64  `json:"download_bytes"`
+	FailedBefore  bool   `json:"failed_before"`
 }
 
 type updateObject struct {

@@ -5,14 +5,22 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/clipos/updater/daemon"
 	"github.com/clipos/updater/dbusapi"
+	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
+
+// engine is the whole of what an updater does, for a daemon.
+var _ daemon.Engine = (*updater.Updater)(nil)
 
 // serve runs the daemon and its bus service until ctx ends. The service goes
 // last, so that the end of the last job is still told.
@@ -40,11 +48,46 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		Notify:           notify,
 		WatchdogInterval: watchdog,
 		BootComplete:     bootComplete(o.bus),
+		PowerSupplies:    o.paths.At("/sys/class/power_supply"),
+		Metered:          func(ctx context.Context) (bool, error) { return dbusapi.Metered(ctx, o.bus) },
+		Inhibit:          func(ctx context.Context, why string) (func(), error) { return dbusapi.Inhibit(ctx, o.bus, why) },
+		ReadAgain:        func() (daemon.Engine, policy.Rules, error) { return readAgain(o, config, u) },
+		ErrorName:        dbusapi.ErrorName,
 	})
+	d.Prepare(ctx)
 	service := dbusapi.New(dbusapi.Options{Address: o.bus, DaemonVersion: daemonVersion(), Log: log}, d)
 	d.Attach(service)
 	defer serveMetrics(ctx, d, log)()
 	return runBoth(ctx, d, service)
+}
+
+// readAgain reads the configuration for a daemon that runs. What it is and
+// what system it keeps cannot change meanwhile.
+func readAgain(o options, was *updater.Config, u *updater.Updater) (daemon.Engine, policy.Rules, error) {
+	config, err := updater.Load(o.paths)
+	if err != nil {
+		return nil, policy.Rules{}, err
+	}
+	if config.OSName != was.OSName || config.Running.Compare(was.Running) != 0 {
+		return nil, policy.Rules{}, fmt.Errorf("%w: os_name or the running version has changed: restart the service", updater.ErrConfigInvalid)
+	}
+	rules, err := updater.LoadRules(o.paths)
+	return u.Reconfigured(config), rules, err
+}
+
+// reloadOnHangup obeys SIGHUP until ctx ends.
+func reloadOnHangup(ctx context.Context, d *daemon.Daemon) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			d.ReloadForManager(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // runBoth starts the daemon once the service owns its name: what the daemon
@@ -63,6 +106,7 @@ func runBoth(ctx context.Context, d *daemon.Daemon, service *dbusapi.Service) er
 		return <-left
 	case <-ready:
 	}
+	go reloadOnHangup(ctx, d)
 	err := d.Run(ctx)
 	leaveBus()
 	return errors.Join(err, <-left)
