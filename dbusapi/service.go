@@ -122,6 +122,26 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	return nil // whatever stopped open, it was the end of ctx
 }
 
+// Vacant tells, without taking part in anything yet, that the bus is there and
+// nobody serves the name: [ErrNoBus] or [ErrNameTaken] otherwise.
+func (s *Service) Vacant(ctx context.Context) error {
+	client, err := Dial(ctx, s.options.Address)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var owned bool
+	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	defer cancel()
+	switch err := client.bus.callBus(ctx, "NameHasOwner", &owned, BusName); {
+	case err != nil:
+		return clientError(ctx, err)
+	case owned:
+		return ErrNameTaken
+	}
+	return nil
+}
+
 // stay keeps the service on the bus until ctx ends.
 func (s *Service) stay(ctx context.Context, l *link) {
 	for l != nil {

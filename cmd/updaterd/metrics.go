@@ -19,14 +19,13 @@ import (
 // metricsName is the FileDescriptorName= of updaterd-metrics.socket.
 const metricsName = "metrics"
 
-// serveMetrics has a daemon that is prepared tell its metrics on the sockets;
-// without one there are none. What it returns ends that.
+// serveMetrics has the daemon tell its metrics on the sockets; without one there
+// are none. What it returns ends that.
 func serveMetrics(ctx context.Context, d *daemon.Daemon, sockets []net.Listener, log *slog.Logger) (stop func()) {
 	if len(sockets) == 0 {
 		return func() {}
 	}
 	m := metrics.New(daemonVersion())
-	m.Publish(d.Overview())
 	d.Attach(m)
 	// Till the very end: how the last job ends is to be seen.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

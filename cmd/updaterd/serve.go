@@ -55,10 +55,10 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		ReadAgain:        func() (daemon.Engine, policy.Rules, error) { return readAgain(o, config, u) },
 		ErrorName:        dbusapi.ErrorName,
 	})
-	d.Prepare(ctx)
 	service := dbusapi.New(dbusapi.Options{Address: o.bus, DaemonVersion: daemonVersion(), Log: log}, d)
 	d.Attach(service)
 	defer serveMetrics(ctx, d, sockets, log)()
+	defer reloadOnHangup(ctx, d)()
 	return runBoth(ctx, d, service)
 }
 
@@ -76,24 +76,40 @@ func readAgain(o options, was *updater.Config, u *updater.Updater) (daemon.Engin
 	return u.Reconfigured(config), rules, err
 }
 
-// reloadOnHangup obeys SIGHUP until ctx ends.
-func reloadOnHangup(ctx context.Context, d *daemon.Daemon) {
+// reloadOnHangup obeys SIGHUP until ctx ends or stop is called. One that comes
+// before the daemon runs is obeyed then.
+func reloadOnHangup(ctx context.Context, d *daemon.Daemon) (stop func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-hangup:
-			d.ReloadForManager(ctx)
-		case <-ctx.Done():
-			return
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for {
+			select {
+			case <-hangup:
+				d.ReloadForManager(ctx)
+			case <-ctx.Done():
+				return
+			}
 		}
+	}()
+	return func() {
+		signal.Stop(hangup)
+		cancel()
 	}
 }
 
-// runBoth starts the daemon once the service owns its name: what the daemon
-// says first, how an interrupted update ended, is then heard.
+// runBoth brings order to the disk, takes the name, and then starts the daemon:
+// whoever finds the service finds it complete, and what the daemon says first,
+// how an interrupted update ended, is heard. While another one has the name the
+// disk may be at work.
 func runBoth(ctx context.Context, d *daemon.Daemon, service *dbusapi.Service) error {
+	if err := service.Vacant(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped, which is no failure
+		}
+		return err
+	}
+	d.Prepare(ctx)
 	onBus, leaveBus := context.WithCancel(context.WithoutCancel(ctx))
 	defer leaveBus()
 	ready := make(chan struct{})
@@ -107,7 +123,6 @@ func runBoth(ctx context.Context, d *daemon.Daemon, service *dbusapi.Service) er
 		return <-left
 	case <-ready:
 	}
-	go reloadOnHangup(ctx, d)
 	err := d.Run(ctx)
 	leaveBus()
 	return errors.Join(err, <-left)
