@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -339,7 +338,7 @@ func TestJournalHandler(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var got sent
 			test.log(slog.New(&journalHandler{
-				lines: slog.NewTextHandler(io.Discard, nil),
+				lines: newLines(io.Discard, slog.LevelInfo),
 				send: func(message string, p journal.Priority, fields map[string]string) error {
 					got = sent{message, p, fields}
 					return nil
@@ -363,7 +362,7 @@ func TestLevel(t *testing.T) {
 		send:  func(string, journal.Priority, map[string]string) error { calls++; return os.ErrDeadlineExceeded },
 	}).With("a", 1).WithGroup("g")
 	log.Debug("no")
-	log.LogAttrs(context.Background(), slog.LevelWarn, "yes", slog.Int("b", 2))
+	log.LogAttrs(t.Context(), slog.LevelWarn, "yes", slog.Int("b", 2))
 	if calls != 1 || lines.String() != "level=WARN msg=yes a=1 g.b=2\n" {
 		t.Errorf("%d entries sent, lines %q", calls, lines.String())
 	}

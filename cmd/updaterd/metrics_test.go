@@ -83,8 +83,8 @@ func (a activated) connect(t *testing.T) (c net.Conn) {
 	return c
 }
 
-// get asks until it is answered with the status.
-func (a activated) get(t *testing.T, path string, status int) string {
+// get asks until it is answered with success.
+func (a activated) get(t *testing.T, path string) string {
 	t.Helper()
 	var body []byte
 	waitFor(t, path, func() bool {
@@ -96,7 +96,7 @@ func (a activated) get(t *testing.T, path string, status int) string {
 		if body, err = io.ReadAll(answer.Body); err != nil {
 			t.Fatal(err)
 		}
-		return answer.StatusCode == status
+		return answer.StatusCode == http.StatusOK
 	})
 	return string(body)
 }
@@ -159,10 +159,10 @@ func TestMetrics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := activate(t, metricsName, address)
-			if body := a.get(t, "/healthz", http.StatusOK); body != "ok\n" {
+			if body := a.get(t, "/healthz"); body != "ok\n" {
 				t.Errorf("health %q", body)
 			}
-			body := a.get(t, "/metrics", http.StatusOK)
+			body := a.get(t, "/metrics")
 			for _, line := range []string{
 				fmt.Sprintf(`clipos_updater_info{os="clipos",running=%q,version=%q} 1`, running, daemonVersion()),
 				`clipos_updater_state{state="idle"} 1`,
@@ -182,14 +182,14 @@ func TestMetrics(t *testing.T) {
 // TestMetricsOfAnUpdate: what the server has sent is what was counted.
 func TestMetricsOfAnUpdate(t *testing.T) {
 	a := activate(t, metricsName, filepath.Join(t.TempDir(), "metrics.sock"))
-	a.get(t, "/healthz", http.StatusOK)
+	a.get(t, "/healthz")
 	awaitName(t, a.bus)
 	if _, err := dial(t, a.bus).Update(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	var body string
 	waitFor(t, "the end of the update", func() bool {
-		body = a.get(t, "/metrics", http.StatusOK)
+		body = a.get(t, "/metrics")
 		return strings.Contains(body, `clipos_updater_transactions_total{result="installed"} 1`)
 	})
 	var bytes int64
