@@ -33,6 +33,10 @@ help: ## this list
 demo: ## an update from end to end on a machine in a temporary folder, with proofs
 	@test/demo
 
+.PHONY: demo-shell
+demo-shell: ## the demo's machine before its update, with its bus, to play with
+	@test/demo shell
+
 .PHONY: test
 test: ## all tests with the race detector, and a short run of every fuzz target
 	@test/setup test
