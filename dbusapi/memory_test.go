@@ -61,7 +61,7 @@ func TestMemoryInAFlood(t *testing.T) {
 // flood makes calls from ten connections at once, and wants an answer to each.
 func flood(t *testing.T, bus *dbustest.Bus, calls int, method string, args []any, answers []string) {
 	t.Helper()
-	const connections = 10 // each may wait for so many replies, and no more (dbus-daemon(1))
+	const connections = 10 // a connection waits for 128 replies at most (dbus-daemon(1), max_replies_per_connection)
 	done := make(chan *dbus.Call, calls)
 	for range connections {
 		object := rawConn(t, bus).Object(BusName, Path)
