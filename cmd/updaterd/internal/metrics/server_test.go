@@ -135,12 +135,15 @@ func TestManyConnections(t *testing.T) {
 		t.Errorf("one too many: %v", err)
 	}
 	silent[0].Close()
-	for {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		c := dial(t, path)
 		fmt.Fprint(c, get("/healthz"))
 		if answer, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
 			answer.Body.Close()
-			break
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("no room for another")
 		}
 	}
 }
