@@ -108,6 +108,8 @@ func (d *Daemon) newest(ctx context.Context) (version string, err error) {
 	switch {
 	case err != nil || version != "":
 		return version, err
+	case offer.FailedBefore:
+		return "", fmt.Errorf("%s: %w", offer.Version, updater.ErrFailedBefore)
 	case !offer.Available:
 		return "", fmt.Errorf("%w: %s runs, the server offers %s", updater.ErrNoUpdate, offer.Running, offer.Version)
 	}

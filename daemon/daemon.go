@@ -54,9 +54,9 @@ type Options struct {
 	WatchdogInterval time.Duration
 	// BootComplete tells whether the system has come up completely.
 	BootComplete func(context.Context) (bool, error)
-	// PowerSupplies is the folder where the kernel shows them
-	// (sysfs-class-power), "" for none.
-	PowerSupplies string
+	// Sysfs is where sysfs is mounted, which shows the power supplies; "" for
+	// a machine without.
+	Sysfs string
 	// Metered tells whether the machine's network costs by volume.
 	Metered func(context.Context) (bool, error)
 	// Inhibit keeps the machine from being shut down or suspended until

@@ -65,9 +65,10 @@ func (d *Daemon) checked(j *job) {
 }
 
 // continueBySchedule fetches or installs what an automatic check has found, as
-// far as the rules allow now.
+// far as the rules allow now. What an earlier run knew of waits as long as the
+// first check does: a machine that starts has other things to do.
 func (d *Daemon) continueBySchedule(ctx context.Context) {
-	if d.job != nil || ctx.Err() != nil {
+	if d.job != nil || ctx.Err() != nil || time.Since(d.started) < d.Rules.FirstCheck {
 		return
 	}
 	c := d.conditions()

@@ -30,8 +30,8 @@ func (d *Daemon) lookAround(ctx context.Context) surroundings {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	var s surroundings
-	if d.PowerSupplies != "" {
-		s.onBattery, s.powerError = power.OnBattery(d.PowerSupplies)
+	if d.Sysfs != "" {
+		s.onBattery, s.powerError = power.OnBattery(d.Sysfs)
 	}
 	if d.Metered != nil {
 		s.metered, s.meteredError = d.Metered(ctx)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -138,6 +139,24 @@ func TestSignalsAsDescribed(t *testing.T) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("code %v, description %v", got, want)
+	}
+}
+
+// Every event that there is has its signal.
+func TestEveryEventHasASignal(t *testing.T) {
+	source, err := os.ReadFile("../updater/overview.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared, known []string
+	for _, m := range regexp.MustCompile(`(?m)^func \((\w+)\) +event\(\)`).FindAllSubmatch(source, -1) {
+		declared = append(declared, string(m[1]))
+	}
+	for _, e := range allEvents {
+		known = append(known, reflect.TypeOf(e).Name())
+	}
+	if !slices.Equal(declared, known) {
+		t.Errorf("declared %q, known %q", declared, known)
 	}
 }
 

@@ -49,7 +49,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		Notify:           notify,
 		WatchdogInterval: watchdog,
 		BootComplete:     bootComplete(o.bus),
-		PowerSupplies:    o.paths.At("/sys/class/power_supply"),
+		Sysfs:            o.paths.At("/sys"),
 		Metered:          func(ctx context.Context) (bool, error) { return dbusapi.Metered(ctx, o.bus) },
 		Inhibit:          func(ctx context.Context, why string) (func(), error) { return dbusapi.Inhibit(ctx, o.bus, why) },
 		ReadAgain:        func() (daemon.Engine, policy.Rules, error) { return readAgain(o, config, u) },
