@@ -44,6 +44,14 @@ func (d *Daemon) confirm(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = d.Engine.ConfirmGood(list)
-	return err == nil, err
+	if err := d.system().ConfirmGood(list); err != nil {
+		return false, err
+	}
+	return true, d.do(ctx, func(context.Context) {
+		if d.job == nil {
+			d.setInstalled(list)
+			d.publish()
+			d.lookSoon()
+		}
+	})
 }

@@ -95,8 +95,8 @@ type stubborn struct {
 	err error
 }
 
-func (s stubborn) Update(ctx context.Context, version string, report func(updater.Status)) (updater.Outcome, error) {
-	report(updater.Status{Version: version, Stage: updater.StageInstalling, Cancelable: true})
+func (s stubborn) Update(ctx context.Context, q updater.Request) (updater.Outcome, error) {
+	q.Report(updater.Status{Version: q.Version, Stage: updater.StageInstalling, Cancelable: true})
 	<-ctx.Done()
 	return updater.Outcome{}, s.err
 }

@@ -47,7 +47,7 @@ func (d *Daemon) joinCheck(run context.Context) (*job, error) {
 		return nil, updater.ErrCancelled
 	case d.job == nil:
 		return d.beginCheck(run, false), nil
-	case d.job.isUpdate():
+	case !d.job.isCheck():
 		return nil, updater.ErrBusy
 	}
 	return d.job, nil
@@ -72,7 +72,7 @@ func (d *Daemon) Update(ctx context.Context, version string) (transaction string
 	}
 	limited, cancel := context.WithTimeout(ctx, acceptLimit)
 	defer cancel()
-	return d.start(ctx, version, d.Engine.Acceptable(limited, version))
+	return d.start(ctx, version, d.system().Acceptable(limited, version))
 }
 
 // joinUpdate returns the transaction that runs: "" for none, ErrBusy for
@@ -108,6 +108,8 @@ func (d *Daemon) newest(ctx context.Context) (version string, err error) {
 	switch {
 	case err != nil || version != "":
 		return version, err
+	case offer.FailedBefore:
+		return "", fmt.Errorf("%s: %w", offer.Version, updater.ErrFailedBefore)
 	case !offer.Available:
 		return "", fmt.Errorf("%w: %s runs, the server offers %s", updater.ErrNoUpdate, offer.Running, offer.Version)
 	}
@@ -122,28 +124,30 @@ func (d *Daemon) isFresh() bool {
 
 // start begins an update against which refused may speak. The update of the
 // same version that runs is joined all the same: that its volume is in use is
-// no wonder. A check that runs is waited for.
+// no wonder. What else runs is waited for.
 func (d *Daemon) start(ctx context.Context, version string, refused error) (transaction string, err error) {
 	for {
-		var check *job
+		var other *job
 		ended := d.do(ctx, func(run context.Context) {
-			switch {
-			case d.job != nil && d.job.isUpdate():
+			if d.job != nil && d.job.isUpdate() {
 				transaction, err = d.job.join(version)
+			}
+			switch {
+			case transaction != "" || err != nil:
 			case refused != nil:
 				err = refused
 			case run.Err() != nil:
 				err = updater.ErrCancelled
 			case d.job != nil:
-				check = d.job
+				other = d.job
 			default:
-				transaction, err = d.beginUpdate(run, version, false)
+				transaction, err = d.beginUpdate(run, &job{version: version, install: true})
 			}
 		})
-		if ended != nil || check == nil {
+		if ended != nil || other == nil {
 			return transaction, cmp.Or(ended, err)
 		}
-		if _, err := check.wait(ctx); ctx.Err() != nil {
+		if _, err := other.wait(ctx); ctx.Err() != nil {
 			return "", err
 		}
 	}
@@ -164,7 +168,7 @@ func (d *Daemon) Cancel(ctx context.Context, transaction string) error {
 
 // ListVersions returns what is installed, read from the disk now.
 func (d *Daemon) ListVersions(ctx context.Context) ([]updater.Installed, error) {
-	return d.Engine.Installed(ctx)
+	return d.system().Installed(ctx)
 }
 
 // Overview returns what was published last, at once.

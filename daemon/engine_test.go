@@ -4,6 +4,8 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -125,14 +127,21 @@ func (e *fakeEngine) Acceptable(ctx context.Context, version string) error {
 	return e.readError
 }
 
-func (e *fakeEngine) Update(ctx context.Context, version string, report func(updater.Status)) (updater.Outcome, error) {
+func (e *fakeEngine) Update(ctx context.Context, q updater.Request) (updater.Outcome, error) {
+	version := q.Version
 	defer e.begin("update " + version)()
 	if t := e.Record().Unfinished; t == nil || t.Version != version {
 		e.t.Errorf("the update to %s begins and the record says %v", version, t)
 	}
 	for i, s := range stages {
+		if s == updater.StageInstalling {
+			if !q.Proceed() {
+				return updater.Outcome{Version: version, FetchedBytes: fetchedBytes}, nil
+			}
+			defer q.Inhibit(ctx)()
+		}
 		final := s == updater.StageSwapping || s == updater.StageDone
-		report(updater.Status{
+		q.Report(updater.Status{
 			Version: version, Stage: s, Progress: float64(i) / float64(len(stages)-1), Cancelable: !final,
 		})
 		if s != updater.StageDone && ctx.Err() != nil {
@@ -146,7 +155,44 @@ func (e *fakeEngine) Update(ctx context.Context, version string, report func(upd
 		e.installed = slices.DeleteFunc(e.installed, func(i updater.Installed) bool { return i.State != updater.InstalledRunning })
 		e.installed = append(e.installed, updater.Installed{Version: version, State: updater.InstalledPending})
 	})
-	return updater.Outcome{Version: version, Notes: []string{"a note"}}, nil
+	return updater.Outcome{Version: version, Installed: true, FetchedBytes: fetchedBytes, Notes: []string{"a note"}}, nil
+}
+
+// fetchedBytes is how much each update fetches.
+const fetchedBytes = 1000
+
+func (e *fakeEngine) Plan(_ context.Context, version string) (updater.Plan, error) {
+	e.note("plan " + version)
+	return updater.Plan{Version: version, WriteBytes: fetchedBytes}, e.readError
+}
+
+// Rollback makes the fallback, or the version, pending.
+func (e *fakeEngine) Rollback(_ context.Context, version string) (updater.Outcome, error) {
+	defer e.begin("rollback " + version)()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n, i := range e.installed {
+		if i.Version == version || version == "" && i.State == updater.InstalledFallback {
+			e.installed[n].State = updater.InstalledPending
+			return updater.Outcome{Version: i.Version, Installed: true}, nil
+		}
+	}
+	return updater.Outcome{}, updater.ErrUnknownVersion
+}
+
+func (e *fakeEngine) MarkBoot(_ context.Context, good bool) error {
+	defer e.begin(fmt.Sprintf("mark %t", good))()
+	return e.readError
+}
+
+func (e *fakeEngine) Forgive(version string, installed []updater.Installed) error {
+	e.note("forgive " + version)
+	if !slices.Contains(e.Record().Failed(installed), version) {
+		return updater.ErrUnknownVersion
+	}
+	return e.Change(func(r *updater.Record) {
+		r.FailedVersions = slices.DeleteFunc(slices.Clone(r.FailedVersions), func(v string) bool { return v == version })
+	})
 }
 
 func (e *fakeEngine) stay(ctx context.Context, s updater.Stage, final bool) error {
@@ -205,7 +251,7 @@ func (e *fakeEngine) Change(change func(*updater.Record)) error {
 	defer e.mu.Unlock()
 	next := e.record
 	change(&next)
-	if next == e.record {
+	if reflect.DeepEqual(next, e.record) {
 		return nil
 	}
 	if e.unwritable == nil {

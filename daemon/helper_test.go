@@ -72,7 +72,7 @@ func boot(t *testing.T, e *fakeEngine, change ...func(*Options)) *machine {
 func (m *machine) start() {
 	ctx, stop := context.WithCancel(context.WithoutCancel(m.t.Context()))
 	m.stop = stop
-	go func() { m.ended <- m.Run(ctx); close(m.ended) }()
+	go func() { m.Prepare(ctx); m.ended <- m.Run(ctx); close(m.ended) }()
 	synctest.Wait()
 }
 

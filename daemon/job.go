@@ -7,16 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/clipos/updater/updater"
 )
 
-// job is what runs: a check, or an update, which has a transaction.
+// job is what runs: a check, an update, which has a transaction, or a chore,
+// which is anything else that must not run beside those.
 type job struct {
 	transaction string
 	version     string
+	started     time.Time
 	// automatic: begun by the schedule and not by a caller.
 	automatic bool
+	chore     bool
 	// done is closed when the job has ended; check and err are set then.
 	done  chan struct{}
 	check updater.Check
@@ -24,6 +28,9 @@ type job struct {
 
 	cancel context.CancelFunc
 	mu     sync.Mutex
+	// install is false when the update is to end once everything is fetched;
+	// that is decided when fetchedOnly is true.
+	install, fetchedOnly bool
 	// tooLate is why the job cannot be stopped any more, nil while it can. It
 	// is set in the report that begins the swap, before the swap does.
 	tooLate error
@@ -38,7 +45,9 @@ type jobResult struct {
 	job     *job
 	check   updater.Check
 	outcome updater.Outcome
-	err     error
+	// apply is what follows from a chore that went well.
+	apply func() []updater.Event
+	err   error
 	// installed is what was on the disk afterwards, unless unread says why it
 	// is not known.
 	installed []updater.Installed
@@ -47,12 +56,30 @@ type jobResult struct {
 
 func (j *job) isUpdate() bool { return j.transaction != "" }
 
-// join returns the transaction of an update of the same version.
+func (j *job) isCheck() bool { return !j.isUpdate() && !j.chore }
+
+// join returns the transaction of an update of the same version, which then
+// installs whatever it was begun for. It is empty when that is too late: the
+// job has nothing left to do but to end.
 func (j *job) join(version string) (transaction string, err error) {
 	if version != j.version {
 		return "", fmt.Errorf("%w: %s", updater.ErrBusy, j.version)
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fetchedOnly {
+		return "", nil
+	}
+	j.install = true
 	return j.transaction, nil
+}
+
+// proceed decides, once everything is fetched, whether it is installed.
+func (j *job) proceed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.fetchedOnly = !j.install
+	return j.install
 }
 
 // wait returns how a check ended.
@@ -101,5 +128,5 @@ func (d *Daemon) run(ctx, work context.Context, j *job, do func(context.Context)
 func (d *Daemon) readInstalled(ctx context.Context) ([]updater.Installed, error) {
 	ctx, cancel := context.WithTimeout(ctx, housekeeping)
 	defer cancel()
-	return d.Engine.Installed(ctx)
+	return d.system().Installed(ctx)
 }

@@ -4,9 +4,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
-	"github.com/clipos/updater/policy"
+	"github.com/clipos/updater/updater"
 )
 
 // clockInterval is how often the wall clock is looked at, which may have been
@@ -21,7 +23,7 @@ func (d *Daemon) startedOn(now time.Time) time.Time {
 // plan sets when to check next. The least changes of the clock make no news.
 func (d *Daemon) plan() {
 	now := d.wall()
-	next := d.schedule.Next(now, d.startedOn(now), d.planned, d.Engine.Record().FailedChecks)
+	next := d.schedule.Next(now, d.startedOn(now), d.planned, d.system().Record().FailedChecks)
 	if next.Sub(d.view.NextCheck).Abs() > time.Second {
 		d.view.NextCheck = next
 	}
@@ -62,14 +64,57 @@ func (d *Daemon) checked(j *job) {
 	}
 }
 
-// continueBySchedule installs what an automatic check has found.
-func (d *Daemon) continueBySchedule(ctx context.Context, j *job) {
-	if d.Rules.Mode != policy.ModeInstall || !j.automatic || !j.check.Available || j.isUpdate() || j.err != nil || ctx.Err() != nil {
+// continueBySchedule fetches or installs what an automatic check has found, as
+// far as the rules allow now. What an earlier run knew of waits as long as the
+// first check does: a machine that starts has other things to do.
+func (d *Daemon) continueBySchedule(ctx context.Context) {
+	if d.job != nil || ctx.Err() != nil || time.Since(d.started) < d.Rules.FirstCheck {
 		return
 	}
-	if _, err := d.beginUpdate(ctx, j.check.Version, true); err != nil {
+	c := d.conditions()
+	blockers := d.Rules.Blockers(c)
+	install := len(blockers) == 0
+	switch {
+	case d.wanted != "" && install:
+	case d.wanted != "" && d.wanted != d.fetched && len(d.Rules.FetchBlockers(c)) == 0:
+	default:
+		if !slices.Equal(blockers, d.view.Blockers) {
+			d.publish()
+		}
+		return
+	}
+	if _, err := d.beginUpdate(ctx, &job{version: d.wanted, automatic: true, install: install}); err != nil {
 		d.Log.Error("cannot begin the update", "error", err)
 		d.view.LastError = err
+		d.tried(err)
 		d.rest()
 	}
+}
+
+// patience is how many failures one counts that time will not heal: then the
+// next attempt is an interval away, and what is wrong with a release is not
+// downloaded over and over.
+const patience = 16
+
+// tried remembers how an attempt by schedule went. Like the last check, it is
+// kept here because a full disk does not take a record.
+func (d *Daemon) tried(err error) {
+	switch {
+	case err == nil || errors.Is(err, updater.ErrNoUpdate):
+		d.failures, d.failed, d.failedWhy = 0, time.Time{}, ""
+	case isPassing(err):
+		d.failures, d.failed, d.failedWhy = d.failures+1, d.wall(), err.Error()
+	default:
+		d.failures, d.failed, d.failedWhy = patience, d.wall(), err.Error()
+	}
+	failures, failed := d.failures, d.failed
+	d.remember(func(r *updater.Record) { r.FailedUpdates, r.LastFailedUpdate = failures, failed })
+}
+
+// isPassing tells that the same attempt may well succeed later.
+func isPassing(err error) bool {
+	return slices.ContainsFunc([]error{
+		updater.ErrNetworkUnavailable, updater.ErrTooSlow, updater.ErrServer,
+		updater.ErrVolumeInUse, updater.ErrNoSpaceCache, updater.ErrESPNotMounted,
+	}, func(passing error) bool { return errors.Is(err, passing) })
 }

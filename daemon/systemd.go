@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/clipos/updater/updater"
 )
 
@@ -52,6 +54,16 @@ func oneLine(s string) string {
 		return r
 	}, s)
 	return fmt.Sprintf("%.*s", maxStatusRunes, s)
+}
+
+// monotonicMicroseconds is CLOCK_MONOTONIC, by which the service manager tells
+// this reload from an earlier one.
+func monotonicMicroseconds() int64 {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0
+	}
+	return now.Nano() / 1000
 }
 
 func (d *Daemon) watchdog() (<-chan time.Time, func()) {

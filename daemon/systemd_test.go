@@ -94,9 +94,9 @@ func TestWatchdogHearsTheJob(t *testing.T) {
 // crawler is an engine whose update takes for ever, and says so now and then.
 type crawler struct{ *fakeEngine }
 
-func (c crawler) Update(ctx context.Context, version string, report func(updater.Status)) (updater.Outcome, error) {
+func (c crawler) Update(ctx context.Context, q updater.Request) (updater.Outcome, error) {
 	for {
-		report(updater.Status{Version: version, Stage: updater.StageFetching, Cancelable: true})
+		q.Report(updater.Status{Version: q.Version, Stage: updater.StageFetching, Cancelable: true})
 		select {
 		case <-time.After(jobSilence - time.Second):
 		case <-ctx.Done():
@@ -152,10 +152,10 @@ func TestStatusMoves(t *testing.T) {
 // downloader is an engine that downloads a thousand bytes, ten a second.
 type downloader struct{ *fakeEngine }
 
-func (d downloader) Update(ctx context.Context, version string, report func(updater.Status)) (updater.Outcome, error) {
-	s := updater.Status{Version: version, Stage: updater.StageFetching, BytesTotal: 1000, BytesPerSecond: 12_300_000, Cancelable: true}
+func (d downloader) Update(ctx context.Context, q updater.Request) (updater.Outcome, error) {
+	s := updater.Status{Version: q.Version, Stage: updater.StageFetching, BytesTotal: 1000, BytesPerSecond: 12_300_000, Cancelable: true}
 	for ; s.BytesDone < s.BytesTotal && ctx.Err() == nil; s.BytesDone++ {
-		report(s)
+		q.Report(s)
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():

@@ -286,7 +286,6 @@ func TestUpdateDuringCheck(t *testing.T) {
 		{newer, policy.ModeCheck, offer(newer), nil, newer},
 		{newer, policy.ModeInstall, offer(newer), nil, newer},
 		{newer, policy.ModeCheck, offer(newest), nil, newer},
-		{newer, policy.ModeInstall, offer(newest), updater.ErrBusy, newest},
 		{newer, policy.ModeInstall, answers(nil), nil, newer},
 		{newer, policy.ModeCheck, answers(updater.ErrNetworkUnavailable), nil, newer},
 	}

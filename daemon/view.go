@@ -11,6 +11,9 @@ import (
 
 func (d *Daemon) publish() {
 	d.view.Stale = d.isStale()
+	c := d.conditions()
+	d.view.Held, d.view.HoldReason = c.Held, c.HoldReason
+	d.view.Blockers = d.Rules.Blockers(c)
 	view := d.view
 	d.published.Store(&view)
 	for _, p := range d.publishers {
@@ -26,7 +29,8 @@ func (d *Daemon) emit(e updater.Event) {
 
 // rest publishes what is known while no job runs.
 func (d *Daemon) rest() {
-	record := d.Engine.Record()
+	record := d.system().Record()
+	d.view.FailedVersions = record.Failed(d.installed)
 	d.view.LastCheck, d.view.LastSuccess = record.LastCheck, record.LastSuccess
 	d.view.State = d.restingState()
 	d.plan()
@@ -66,6 +70,7 @@ func (d *Daemon) isStale() bool {
 
 // setInstalled takes over what is on the disk.
 func (d *Daemon) setInstalled(list []updater.Installed) {
+	d.installed = list
 	pending, fallback := "", ""
 	for _, i := range list {
 		switch {

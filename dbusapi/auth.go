@@ -17,24 +17,53 @@ type caller struct {
 	// name is the unique name of the caller's connection. The process id is
 	// left out on purpose: it may be another process by the time it is used.
 	name string
+	// bus is the connection the message came on.
+	bus *connection
 }
 
 // authoriser decides whether a caller may do something. Every error is a
 // refusal.
 type authoriser interface {
-	// authorise returns when the answer is known; interactive says that the
-	// caller is ready to wait until somebody has been asked.
+	// authorise returns within seconds. Where a person has to be asked first
+	// and the caller is ready to wait for that (interactive), the refusal is a
+	// [*challengeError].
 	authorise(ctx context.Context, c caller, a action, interactive bool) error
 }
 
-// rootOnly lets root do everything and nobody else anything.
-type rootOnly struct{}
+// challengeError refuses for now: somebody has to be asked. A handler passes it
+// on; its gate asks and calls the handler again (see [serve]).
+type challengeError struct {
+	caller caller
+	action action
+	// ask returns when somebody has agreed, or with an error. It takes minutes.
+	ask func(ctx context.Context) error
+}
 
-func (rootOnly) authorise(_ context.Context, c caller, a action, _ bool) error {
-	if c.uid == 0 {
-		return nil
-	}
-	return standardError("AccessDenied", "user %d may not do this (%s)", c.uid, a)
+func (e *challengeError) Error() string { return e.Unwrap().Error() }
+
+// Unwrap is what the caller is told when nobody is asked after all.
+func (e *challengeError) Unwrap() error {
+	return standardError("InteractiveAuthorizationRequired", "somebody has to authorise this (%s)", e.action)
+}
+
+// grantKey is the key of a grant in a context.
+type grantKey struct{}
+
+// grant is one right of one caller.
+type grant struct {
+	caller caller
+	action action
+}
+
+// grant returns a context for one more run of the handler that was challenged.
+// It is good for the very right that was asked for and no other.
+func (e *challengeError) grant(ctx context.Context) context.Context {
+	return context.WithValue(ctx, grantKey{}, grant{e.caller, e.action})
+}
+
+// isGranted tells whether somebody has already agreed in this call.
+func isGranted(ctx context.Context, c caller, a action) bool {
+	return ctx.Value(grantKey{}) == grant{c, a}
 }
 
 // identifyLimit bounds how long the bus may take to say who a caller is.
@@ -44,7 +73,7 @@ const identifyLimit = 5 * time.Second
 func identify(ctx context.Context, bus *connection, sender string) (caller, error) {
 	ctx, cancel := context.WithTimeout(ctx, identifyLimit)
 	defer cancel()
-	c := caller{name: sender}
+	c := caller{name: sender, bus: bus}
 	if err := bus.callBus(ctx, "GetConnectionUnixUser", &c.uid, sender); err != nil {
 		// The caller may be gone by now, and nobody else is to be taken for it.
 		return caller{}, standardError("AccessDenied", "caller unknown: %v", err)

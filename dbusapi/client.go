@@ -20,6 +20,8 @@ const replyLimit = 25 * time.Second
 // goroutines.
 type Client struct {
 	bus *connection
+	// interactive: see AllowInteraction.
+	interactive bool
 }
 
 // Dial connects to the bus at address, "unix:path=…" or [SystemBus]. It does
@@ -54,9 +56,10 @@ func (c *Client) Overview(ctx context.Context) (Overview, error) {
 
 // callInterface calls a method of the service's object and stores its results.
 func (c *Client) callInterface(ctx context.Context, iface, method string, args []any, results ...any) error {
-	bounded, cancel := context.WithTimeout(ctx, replyLimit)
+	flags, limit := c.manner(iface, method)
+	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	call := c.bus.Object(BusName, Path).CallWithContext(bounded, iface+"."+method, 0, args...)
+	call := c.send(bounded, iface, method, flags, args)
 	if call.Err != nil {
 		return clientError(ctx, call.Err)
 	}
@@ -76,7 +79,7 @@ func clientError(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &RemoteError{
 			Name:    standardErrorPrefix + "NoReply",
-			Message: fmt.Sprintf("no answer within %v", replyLimit),
+			Message: "the service does not answer",
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrNoBus, err)

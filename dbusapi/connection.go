@@ -22,11 +22,25 @@ const handshakeLimit = 10 * time.Second
 type connection struct {
 	*dbus.Conn
 	socket net.Conn
+	// names tells who leaves the bus; nil on a client's connection.
+	names *nameWatch
 }
 
 // dial reaches the bus but says nothing yet, so that everything can be exported
 // before the first message can arrive.
 func dial(ctx context.Context, address string, signals dbus.SignalHandler) (*connection, error) {
+	socket, err := dialSocket(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dbus.NewConn(newBoundedConn(socket), dbus.WithSignalHandler(signals))
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return &connection{Conn: conn, socket: socket}, nil
+}
+
+func dialSocket(ctx context.Context, address string) (*net.UnixConn, error) {
 	path, err := socketPath(address)
 	if err != nil {
 		return nil, err
@@ -36,11 +50,7 @@ func dial(ctx context.Context, address string, signals dbus.SignalHandler) (*con
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoBus, err)
 	}
-	conn, err := dbus.NewConn(newBoundedConn(socket), dbus.WithSignalHandler(signals))
-	if err != nil {
-		return nil, errors.Join(err, socket.Close())
-	}
-	return &connection{Conn: conn, socket: socket}, nil
+	return socket.(*net.UnixConn), nil //nolint:errcheck // what "unix" stands for
 }
 
 // handshake authenticates as the user that runs this program and gets a unique

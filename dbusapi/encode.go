@@ -17,6 +17,7 @@ func encodeCheck(c updater.Check) dict {
 		"version":        dbus.MakeVariant(text(c.Version)),
 		"running":        dbus.MakeVariant(text(c.Running)),
 		"download_bytes": dbus.MakeVariant(count(c.DownloadBytes)),
+		"failed_before":  dbus.MakeVariant(c.FailedBefore),
 	}
 }
 
@@ -26,6 +27,7 @@ func decodeCheck(d dict) updater.Check {
 		Version:       entry[string](d, "version"),
 		Running:       entry[string](d, "running"),
 		DownloadBytes: whole(entry[uint64](d, "download_bytes")),
+		FailedBefore:  entry[bool](d, "failed_before"),
 	}
 }
 

@@ -91,7 +91,9 @@ func TestHintsHaveNames(t *testing.T) {
 	for _, e := range errorNames {
 		known[e.name] = true
 	}
-	for _, standard := range []string{"AccessDenied", "LimitsExceeded", "ServiceUnknown", "NameHasNoOwner", "NoReply"} {
+	for _, standard := range []string{
+		"AccessDenied", "InteractiveAuthorizationRequired", "LimitsExceeded", "ServiceUnknown", "NameHasNoOwner", "NoReply",
+	} {
 		known[standard] = true
 	}
 	for name := range hints {

@@ -21,7 +21,8 @@ const (
 	readSlots = 64
 
 	// callLimit and callGrace add up to less than the 20 seconds within which
-	// every call is answered; a caller's library gives up after 25 (libdbus).
+	// every call is answered that waits for nobody's password; a caller's
+	// library gives up after 25 (libdbus).
 	callLimit = 18 * time.Second
 	callGrace = 1 * time.Second
 )
@@ -45,19 +46,36 @@ type answer[T any] struct {
 }
 
 // serve answers the call m, whose arguments are to have exactly the given
-// signature: the library would convert, a number to text for example. The
-// handler's context ends after the gate's limit; the answer is given soon after
-// even if the handler does not heed that.
+// signature: the library would convert, a number to text for example.
+//
+// A handler asks for its right before it changes anything. When it returns a
+// [*challengeError], somebody is asked, which takes minutes and therefore neither
+// a slot nor the handler's time; then the handler runs once more, from the
+// start: with the same message, and only if its caller is still there.
 func serve[T any](ctx context.Context, g *gate, m dbus.Message, signature string, handler func(context.Context) (T, error)) (T, *dbus.Error) {
-	var none T
 	given, _ := m.Headers[dbus.FieldSignature].Value().(dbus.Signature)
 	if given.String() != signature {
+		var none T
 		return none, standardError("InvalidArgs", "the arguments are %q, not %q", signature, given.String())
 	}
+	a := pass(ctx, g, m, handler)
+	var challenge *challengeError
+	if errors.As(a.err, &challenge) {
+		a.err = challenge.ask(ctx)
+		if a.err == nil {
+			a = pass(challenge.grant(ctx), g, m, handler)
+		}
+	}
+	return a.result, toBus(a.err)
+}
+
+// pass runs the handler in a slot. Its context ends after the gate's limit; the
+// answer is given soon after even if the handler does not heed that.
+func pass[T any](ctx context.Context, g *gate, m dbus.Message, handler func(context.Context) (T, error)) answer[T] {
 	select {
 	case g.slots <- struct{}{}:
 	default:
-		return none, standardError("LimitsExceeded", "too many calls at once")
+		return answer[T]{err: standardError("LimitsExceeded", "too many calls at once")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.limit)
 	defer cancel()
@@ -74,9 +92,9 @@ func serve[T any](ctx context.Context, g *gate, m dbus.Message, signature string
 		if errors.Is(a.err, context.DeadlineExceeded) {
 			a.err = fmt.Errorf("no answer within %v: %w", g.limit, a.err)
 		}
-		return a.result, toBus(a.err)
+		return a
 	case <-late.C:
-		return none, toBus(fmt.Errorf("no answer within %v: %w", g.limit, context.DeadlineExceeded))
+		return answer[T]{err: fmt.Errorf("no answer within %v: %w", g.limit, context.DeadlineExceeded)}
 	}
 }
 

@@ -57,12 +57,16 @@ func (l *link) update(ctx context.Context, m dbus.Message, version string, optio
 	return transaction, nil
 }
 
-func (l *link) cancel(ctx context.Context, m dbus.Message, transaction string) error {
-	// The one that runs now is the one whose owner counts and that is cancelled,
-	// whatever runs by then.
+// named is the transaction a caller means, "" for none. The one that runs now is
+// the one whose owner counts and that is cancelled, whatever runs by then.
+func (l *link) named(transaction string) string {
 	if transaction == "" {
-		transaction = l.service.controller.Overview().Transaction
+		return l.service.controller.Overview().Transaction
 	}
+	return transaction
+}
+
+func (l *link) cancel(ctx context.Context, m dbus.Message, transaction string) error {
 	c, err := identify(ctx, l.bus, sender(m))
 	if err != nil {
 		return err

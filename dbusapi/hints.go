@@ -11,13 +11,17 @@ var hints = map[string][]string{
 	"NoTransaction":  {"see what the service is doing with: updaterctl status"},
 	"NotCancelable":  {"it takes a few seconds; the running system is not touched"},
 	"Interrupted":    {"nothing is lost: start the update again"},
-	"UnknownVersion": {"see what the server offers with: updaterctl check"},
+	"UnknownVersion": {"see what the server offers with: updaterctl check, and what is installed with: updaterctl versions"},
 	"InvalidVersion": {"a version looks like 5.0.0 or 5.0.0-beta.3, without build metadata"},
 	"Downgrade": {
 		"a newer version was good on this machine: an offer of an older one is refused",
 		"if the server is right, ask for a release with a higher version",
 	},
-	"FailedBefore": {"ask for a release with a higher version"},
+	"FailedBefore": {
+		"ask for a release with a higher version",
+		"or allow it again, with the version: updaterctl forget VERSION",
+	},
+	"Blocked": {"see what speaks against it with: updaterctl status"},
 
 	"NetworkUnavailable": {
 		"check the network, and the URLs in /etc/updater/remote.toml",
@@ -56,7 +60,10 @@ var hints = map[string][]string{
 	"Internal":      {"this is a fault of the updater: see the journal (journalctl -u updaterd)"},
 
 	// Standard names, from the bus or from the service.
-	"AccessDenied":   {"run it as root"},
+	"AccessDenied": {"run it as root"},
+	"InteractiveAuthorizationRequired": {
+		"run it as root, or on a terminal, where you can be asked for a password (without --no-ask-password)",
+	},
 	"LimitsExceeded": {"wait a few seconds, then try again"},
 	"ServiceUnknown": {"start the service: systemctl start updaterd"},
 	"NameHasNoOwner": {"start the service: systemctl start updaterd"},

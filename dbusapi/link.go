@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -32,6 +31,7 @@ func (s *Service) open(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	bus.names = names
 	l := &link{service: s, bus: bus, known: s.outbox.renew(), lost: names.lost}
 	if err := errors.Join(l.export(ctx)...); err != nil {
 		bus.close()
@@ -121,27 +121,5 @@ func (l *link) keepAlive(ctx context.Context, interval time.Duration) {
 		if err != nil && ctx.Err() == nil {
 			l.bus.close()
 		}
-	}
-}
-
-// nameWatch takes the signals of a connection and heeds one: that the name was
-// lost. Everything else is dropped at once: anybody may send this process any
-// number of signals, and the library's own handlers would keep them.
-type nameWatch struct {
-	once sync.Once
-	lost chan struct{}
-}
-
-func newNameWatch() *nameWatch {
-	return &nameWatch{lost: make(chan struct{})}
-}
-
-// DeliverSignal implements [dbus.SignalHandler].
-func (w *nameWatch) DeliverSignal(iface, member string, s *dbus.Signal) {
-	if s.Sender != busInterface || iface != busInterface || member != "NameLost" {
-		return
-	}
-	if len(s.Body) == 1 && s.Body[0] == BusName {
-		w.once.Do(func() { close(w.lost) })
 	}
 }

@@ -4,6 +4,7 @@ package dbusapi
 
 import (
 	"context"
+	"sync"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -19,7 +20,9 @@ func (l *link) methods(ctx context.Context) map[string]any {
 			return method(ctx, l, m, "sa{sv}", func(ctx context.Context) (string, error) { return l.update(ctx, m, version, options) })
 		},
 		"Cancel": func(m dbus.Message, transaction string) *dbus.Error {
-			return l.command(ctx, m, "s", func(ctx context.Context) error { return l.cancel(ctx, m, transaction) })
+			// Found out once, before anybody is asked.
+			job := sync.OnceValue(func() string { return l.named(transaction) })
+			return l.command(ctx, m, "s", func(ctx context.Context) error { return l.cancel(ctx, m, job()) })
 		},
 		"Plan": func(m dbus.Message, version string) (dict, *dbus.Error) {
 			return method(ctx, l, m, "s", func(ctx context.Context) (dict, error) { return l.plan(ctx, version) })

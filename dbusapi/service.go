@@ -65,7 +65,7 @@ func New(o Options, c Controller) *Service {
 	return &Service{
 		options:    o,
 		controller: c,
-		authoriser: rootOnly{},
+		authoriser: newPolkit(),
 		calls:      newGate(callSlots, o.Log),
 		reads:      newGate(readSlots, o.Log),
 		checks:     newRate(),
@@ -120,6 +120,26 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	return nil // whatever stopped open, it was the end of ctx
+}
+
+// Vacant tells, without taking part in anything yet, that the bus is there and
+// nobody serves the name: [ErrNoBus] or [ErrNameTaken] otherwise.
+func (s *Service) Vacant(ctx context.Context) error {
+	client, err := Dial(ctx, s.options.Address)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var owned bool
+	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	defer cancel()
+	switch err := client.bus.callBus(ctx, "NameHasOwner", &owned, BusName); {
+	case err != nil:
+		return clientError(ctx, err)
+	case owned:
+		return ErrNameTaken
+	}
+	return nil
 }
 
 // stay keeps the service on the bus until ctx ends.

@@ -21,7 +21,7 @@ type Schedule struct {
 	MachineID string
 }
 
-// retryBase is the wait after the first failed check; it doubles with each.
+// retryBase is the wait after the first failure; it doubles with each.
 const retryBase = 5 * time.Minute
 
 // Next returns when to check: failures is how many checks in a row have
@@ -32,11 +32,26 @@ func (s Schedule) Next(now, started, lastCheck time.Time, failures int) time.Tim
 	if lastCheck.IsZero() || lastCheck.After(now) {
 		return earliest
 	}
-	due := lastCheck.Add(min(s.shift(s.Interval), s.retry(failures)))
+	due := lastCheck.Add(s.wait(failures))
 	if due.Before(earliest) {
 		return earliest
 	}
 	return due
+}
+
+// RetryAt returns when automatic work may be tried again that has failed so
+// many times in a row, at lastFailure for the last time: at the latest when
+// the next check is due, too. It is zero when nothing has failed.
+func (s Schedule) RetryAt(lastFailure time.Time, failures int) time.Time {
+	if failures <= 0 || lastFailure.IsZero() {
+		return time.Time{}
+	}
+	return lastFailure.Add(s.wait(failures))
+}
+
+// wait is the time between two checks, or less after failures.
+func (s Schedule) wait(failures int) time.Duration {
+	return min(s.shift(s.Interval), s.retry(failures))
 }
 
 // retry is the exponential wait after so many failures, without end after none.

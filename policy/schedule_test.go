@@ -135,3 +135,29 @@ func TestNextLongInterval(t *testing.T) {
 		}
 	}
 }
+
+func TestRetryAt(t *testing.T) {
+	for m := range 100 {
+		s := schedule(m)
+		if got := s.RetryAt(started, 0); !got.IsZero() {
+			t.Fatalf("machine %d: nothing failed, retried at %s", m, got)
+		}
+		if got := s.RetryAt(time.Time{}, 1); !got.IsZero() {
+			t.Fatalf("machine %d: never failed, retried at %s", m, got)
+		}
+		interval := s.Next(started, time.Time{}, started, 0)
+		base := 5 * time.Minute
+		for failures := 1; failures <= 9; failures++ {
+			got := s.RetryAt(started, failures)
+			if least, most := started.Add(base-base/10), started.Add(base+base/10); got.After(interval) || got.Before(least) && got.Before(interval) || got.After(most) {
+				t.Fatalf("machine %d: after %d failures %s", m, failures, got)
+			}
+			base *= 2
+		}
+		for _, failures := range []int{10, 64, 1 << 40} {
+			if got := s.RetryAt(started, failures); !got.Equal(interval) {
+				t.Fatalf("machine %d: after %d failures %s, want %s", m, failures, got, interval)
+			}
+		}
+	}
+}

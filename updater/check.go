@@ -67,7 +67,7 @@ func (u *Updater) checked(err error) {
 // be refused is refused at once: it may be installed here now, and the server
 // has it, signed.
 func (u *Updater) Acceptable(ctx context.Context, version string) error {
-	r := &run{Updater: u, progress: newProgress(func(Status) {})}
+	r := u.newRun(nil)
 	a, err := r.check(ctx, version)
 	if err == nil {
 		_, err = r.fetchSignatures(ctx, a)
@@ -95,15 +95,16 @@ func (r *run) plan(ctx context.Context, v policy.Version) (accepted, error) {
 }
 
 func (u *Updater) notInstalled(d disk, v policy.Version) error {
-	if d.boots(v) {
-		return fmt.Errorf("%w: %s is installed and waits for a reboot", ErrNoUpdate, v)
+	if err := u.notFailed(d, v); err != nil {
+		return err
 	}
-	for _, e := range d.own() {
-		if e.version.Compare(v) == 0 && !e.Name.Temporary && e.exhausted() {
-			return fmt.Errorf("%s: %w", e.File, ErrFailedBefore)
-		}
+	switch {
+	case !d.boots(v):
+		return nil
+	case v.Compare(u.bootsNext(d)) != 0:
+		return fmt.Errorf("%w: %s is installed, roll back to it to start it", ErrNoUpdate, v)
 	}
-	return nil
+	return fmt.Errorf("%w: %s is installed and waits for a reboot", ErrNoUpdate, v)
 }
 
 // target chooses the volume that a version goes to and says what it holds.
@@ -126,7 +127,7 @@ func (u *Updater) target(d disk, v policy.Version) (policy.Target, int64, error)
 // checked as far as its two signatures, so that a server cannot announce a
 // release that nobody signed.
 func (u *Updater) Check(ctx context.Context) (Check, error) {
-	r := &run{Updater: u, progress: newProgress(func(Status) {})}
+	r := u.newRun(nil)
 	c, err := r.checkOnly(ctx)
 	if err == nil {
 		available := ""
@@ -146,6 +147,10 @@ func (r *run) checkOnly(ctx context.Context) (Check, error) {
 	c := Check{Version: version.String(), Running: r.config.Running.String()}
 	a, err := r.check(ctx, version.String())
 	if errors.Is(err, ErrNoUpdate) {
+		return c, nil
+	}
+	if errors.Is(err, ErrFailedBefore) {
+		c.FailedBefore = true
 		return c, nil
 	}
 	if err != nil {

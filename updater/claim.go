@@ -101,10 +101,7 @@ func checkSparseRoom(s lvm.Survey, imageBytes int64) error {
 }
 
 func (r *run) claimEntry(d disk, c *claimed) error {
-	name := efi.Name{Product: r.config.OSName, Version: c.version.String()}
-	if n := r.config.EFIBoot.BootTries; n > 0 {
-		name.Counted, name.TriesLeft = true, n
-	}
+	name := r.entryName(c.version)
 	c.entry = name.String()
 	remaining, freed := r.split(d, c)
 	if err := checkNameFree(remaining, c.entry); err != nil {

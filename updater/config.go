@@ -23,6 +23,8 @@ type Config struct {
 	Running policy.Version
 	// MachineID is 32 hexadecimal digits, see machine-id(5).
 	MachineID string
+	// BootID names this boot, see random(4); empty when it has no name.
+	BootID string
 	// key is the only one whose signatures count, roots the only authorities
 	// whose certificates do.
 	key   minisig.Key

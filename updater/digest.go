@@ -27,6 +27,8 @@ type digest struct {
 	verifier *minisig.Verifier
 	// current is the chunk being filled, nil for none.
 	current []byte
+	// receivedBytes were written, whether or not they are still there.
+	receivedBytes int64
 	// resumed is true once bytes of two downloads may be in the file.
 	resumed bool
 	// work has the chunks to be hashed, in order; free those that are done.
@@ -110,6 +112,7 @@ func (d *digest) Begin(validator string, keep bool) error {
 
 // Write appends to the file and hands the bytes on to be hashed.
 func (d *digest) Write(p []byte) (int, error) {
+	d.receivedBytes += int64(len(p))
 	for rest := p; len(rest) > 0; {
 		if d.current == nil {
 			d.current = (<-d.free)[:0]

@@ -62,8 +62,11 @@ func ownWords(e *toml.DecodeError) error {
 		return fmt.Errorf("%.200q", what)
 	}
 	kind := field[strings.LastIndex(field, " ")+1:]
-	if kind == "}" {
+	switch {
+	case kind == "}":
 		kind = "table"
+	case strings.HasPrefix(kind, "[]"):
+		kind = "list"
 	}
 	return fmt.Errorf("%s, must be a %s", what, kind)
 }

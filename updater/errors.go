@@ -24,7 +24,7 @@ var (
 	ErrCancelled     = errors.New("cancelled")
 	ErrInterrupted   = errors.New("interrupted before it was finished")
 
-	ErrUnknownVersion = errors.New("version unknown to the server")
+	ErrUnknownVersion = errors.New("unknown version")
 	ErrInvalidVersion = policy.ErrInvalidVersion
 	ErrDowngrade      = policy.ErrDowngrade
 	ErrFailedBefore   = errors.New("version did not come up when it was booted")

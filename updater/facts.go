@@ -25,7 +25,16 @@ func (c *Config) loadFacts(p Paths) error {
 	if c.Running, err = policy.ParseRunningVersion(fields["VERSION_ID"]); err != nil {
 		return fmt.Errorf("%s: VERSION_ID: %w", file, err)
 	}
+	c.loadBootID(p)
 	return c.loadMachineID(p)
+}
+
+// loadBootID reads what names this boot (random(4)); a system in a folder may
+// have none, which only makes a return to an older version go unnoticed.
+func (c *Config) loadBootID(p Paths) {
+	if text, err := readFact(p.At(bootIDFile)); err == nil {
+		c.BootID = strings.TrimSpace(fmt.Sprintf("%.36s", text))
+	}
 }
 
 // machineIDForm is machine-id(5): 32 hexadecimal digits and an end of line.

@@ -281,6 +281,33 @@ func (e fakeEntries) SetDefault(string) error {
 	return e.step("set default")
 }
 
+func (e fakeEntries) Bless(file string) (string, error) {
+	return e.recount(file, func(n *efi.Name) { n.Counted = false })
+}
+
+func (e fakeEntries) Condemn(file string) (string, error) {
+	return e.recount(file, func(n *efi.Name) { n.Counted, n.TriesLeft, n.TriesDone = true, 0, max(1, n.TriesDone) })
+}
+
+func (e fakeEntries) recount(file string, change func(*efi.Name)) (string, error) {
+	n, _ := efi.ParseName("clipos", file)
+	was := n
+	if change(&n); n == was {
+		return file, nil
+	}
+	to := n.String()
+	err := e.do("esp", "rename "+file, func(s diskState) {
+		if data, ok := s.files[file]; ok {
+			s.files[to] = data
+			delete(s.files, file)
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	return to, e.flush("esp")
+}
+
 // bootable returns the versions that have an entry under a final name.
 func (s diskState) bootable() []string {
 	var list []string

@@ -170,7 +170,7 @@ func TestFaults(t *testing.T) {
 			before := disk.cached.clone()
 			c.volumes.fakeVolumes, c.entries.fakeEntries = fakeVolumes{disk}, fakeEntries{disk}
 			u := s.openWith(s.load(), c.volumes, c.entries)
-			_, err := u.Update(t.Context(), "", func(Status) {})
+			_, err := u.Update(t.Context(), Request{})
 			u.Close()
 			isOnly(t, err, c.want)
 			s.afterFault(before, disk.cached, c.changed)
@@ -263,7 +263,7 @@ func TestRunningSystemIsProtected(t *testing.T) {
 		entries := faultyEntries{fakeEntries: fakeEntries{disk}, survey: func(e *efi.Survey) { e.Selected = "clipos-5.0.0-alpha.0+3.efi" }}
 		u := s.openWith(s.load(), fakeVolumes{disk}, entries)
 		defer u.Close()
-		if _, err := u.Update(t.Context(), "", func(Status) {}); err != nil {
+		if _, err := u.Update(t.Context(), Request{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(disk.cached.bootable(), " "); got != "5.0.0-alpha.0 5.0.0-alpha.1 5.0.0-alpha.3" {
@@ -279,7 +279,7 @@ func TestDiskThatWraps(t *testing.T) {
 	volumes := faultyVolumes{fakeVolumes: fakeVolumes{disk}, device: func(d lvm.Device) lvm.Device { return wrapping{d} }}
 	u := s.openWith(s.load(), volumes, fakeEntries{disk})
 	defer u.Close()
-	_, err := u.Update(t.Context(), "", func(Status) {})
+	_, err := u.Update(t.Context(), Request{})
 	isOnly(t, err, ErrReadBackMismatch)
 	if got := strings.Join(disk.cached.bootable(), " "); got != "5.0.0-alpha.1" {
 		t.Errorf("bootable: %s", got)

@@ -2,7 +2,10 @@
 
 package updater
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Result is how a transaction ended. The value is the public name.
 type Result string
@@ -19,6 +22,22 @@ const (
 	// ResultInterrupted: the service or the machine did not survive it.
 	ResultInterrupted Result = "interrupted"
 )
+
+// historyEntries is how many transactions are remembered.
+const historyEntries = 100
+
+// History are transactions that have ended, newest first.
+type History []HistoryEntry
+
+// With returns the history with one more transaction and, if it is long, one
+// less.
+func (h History) With(e HistoryEntry) History {
+	e.Message = fmt.Sprintf("%.*s", messageRunes, e.Message)
+	return append(History{e}, h[:min(len(h), historyEntries-1)]...)
+}
+
+// messageRunes is how much of an error's text is worth keeping.
+const messageRunes = 500
 
 // HistoryEntry is a transaction that has ended.
 type HistoryEntry struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/policy"
 )
 
@@ -41,6 +42,15 @@ func (d disk) versions() []policy.Version {
 	return slices.CompactFunc(all, func(a, b policy.Version) bool { return a.Compare(b) == 0 })
 }
 
+// isPending tells that the loader starts a version that does not run: a newer
+// one, or an older one that it was told to start.
+func (u *Updater) isPending(d disk, v policy.Version) bool {
+	if v.Compare(u.bootsNext(d)) != 0 || d.isProtected(v) {
+		return false
+	}
+	return v.Compare(u.config.Running) > 0 || efi.OwnDefault(u.config.OSName, d.entries.Default)
+}
+
 func (u *Updater) describe(d disk, v policy.Version) Installed {
 	i := Installed{Version: v.String(), State: InstalledIncomplete, TriesLeft: -1, TriesDone: -1}
 	vol, hasVolume := d.volume(v)
@@ -61,9 +71,9 @@ func (u *Updater) describe(d disk, v policy.Version) Installed {
 	switch {
 	case v.Compare(u.config.Running) == 0:
 		i.State = InstalledRunning
-	case hasVolume && entry.exhausted():
+	case hasVolume && (entry.exhausted() || slices.Contains(u.store.Record().FailedVersions, i.Version)):
 		i.State = InstalledFailed
-	case bootable && v.Compare(u.config.Running) > 0 && v.Compare(u.bootsNext(d)) == 0 && !d.isProtected(v):
+	case bootable && u.isPending(d, v):
 		i.State = InstalledPending
 	case bootable:
 		i.State = InstalledFallback

@@ -41,11 +41,11 @@ func TestResume(t *testing.T) {
 
 	u := s.open()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := u.Update(ctx, "", func(st Status) {
+	_, err := u.Update(ctx, Request{Report: func(st Status) {
 		if st.Stage == StageFetching && st.BytesDone >= int64(size/2) {
 			cancel()
 		}
-	})
+	}})
 	if !errors.Is(err, ErrCancelled) {
 		t.Fatalf("error %v, want %v", err, ErrCancelled)
 	}
@@ -148,11 +148,11 @@ func TestCancelInEachStage(t *testing.T) {
 			before := s.disk()
 			u := s.open()
 			ctx, cancel := context.WithCancel(t.Context())
-			_, err := u.Update(ctx, "", func(st Status) {
+			_, err := u.Update(ctx, Request{Report: func(st Status) {
 				if st.Stage == sh.stage {
 					cancel()
 				}
-			})
+			}})
 			u.Close()
 			switch sh.stage {
 			case StageDone:

@@ -62,10 +62,11 @@ type ProgressEvent struct {
 }
 
 // CompletedEvent ends a transaction; there is exactly one for each. Err is
-// nil after success.
+// nil after success. FetchedBytes came from the server.
 type CompletedEvent struct {
 	Transaction, Version string
 	Err                  error
+	FetchedBytes         int64
 }
 
 // UpdateAvailableEvent tells of a newer version the server offers.
@@ -76,7 +77,10 @@ type RebootRequiredEvent struct{ Version string }
 
 // RolledBackEvent tells that the machine came up with an older version, To,
 // than the one that was installed, From.
-type RolledBackEvent struct{ From, To string }
+type RolledBackEvent struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
 
 func (ProgressEvent) event()        {}
 func (CompletedEvent) event()       {}

@@ -12,6 +12,7 @@ const (
 
 	osReleaseFile = "/etc/os-release"
 	machineIDFile = "/etc/machine-id"
+	bootIDFile    = "/proc/sys/kernel/random/boot_id"
 	markerFile    = "/run/update_ready"
 	variablesDir  = "/sys/firmware/efi/efivars"
 )

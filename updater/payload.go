@@ -50,23 +50,29 @@ func cacheName(v policy.Version, kind payloadKind) string { return fmt.Sprintf("
 // volume is found too small: a server that claims more is up to something.
 const maxNewCoreBytes = 4 << 30
 
-// downloadBytes is the size of both payloads, 0 when the server does not say.
-func (r *run) downloadBytes(ctx context.Context, s signed) (int64, error) {
-	var total int64
+// sizes are what the server says the payloads measure, nil when it does not.
+func (r *run) sizes(ctx context.Context, s signed) (map[payloadKind]int64, error) {
+	sizes := map[payloadKind]int64{}
 	for _, kind := range kinds {
 		n, err := r.server.sizeBytes(ctx, s.version, kind)
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", kind, err)
+			return nil, fmt.Errorf("%s: %w", kind, err)
 		}
 		if n < 0 {
-			return 0, nil
+			return nil, nil
 		}
 		if err := r.checkLength(s, kind, n); err != nil {
-			return 0, err
+			return nil, err
 		}
-		total += n
+		sizes[kind] = n
 	}
-	return total, nil
+	return sizes, nil
+}
+
+// downloadBytes is the size of both payloads, 0 when the server does not say.
+func (r *run) downloadBytes(ctx context.Context, s signed) (int64, error) {
+	sizes, err := r.sizes(ctx, s)
+	return sizes[kindCore] + sizes[kindEFIBoot], err
 }
 
 // cacheReserveBytes is left free on the cache's file system, for our own record
@@ -178,7 +184,9 @@ func (r *run) download(ctx context.Context, s signed, p *payload, progress func(
 		return err
 	}
 	limit, room := maxBytes(s.accepted, p.kind), max(0, p.Len()+free-cacheReserveBytes)
+	before := p.receivedBytes
 	err = r.server.payload(ctx, s.version, p.kind, p, min(limit, room), progress)
+	r.fetchedBytes += p.receivedBytes - before
 	var tooLarge *fetch.TooLargeError
 	switch {
 	case err == nil:

@@ -2,7 +2,12 @@
 
 package updater
 
-import "github.com/clipos/updater/policy"
+import (
+	"context"
+
+	"github.com/clipos/updater/efi"
+	"github.com/clipos/updater/policy"
+)
 
 // Blocker is a reason why the daemon does not install by itself now.
 type Blocker = policy.Blocker
@@ -27,4 +32,81 @@ type Plan struct {
 	CacheBytes, ESPBytes, GroupBytes int64
 	// Blockers are why the daemon would not do it by itself now.
 	Blockers []Blocker
+}
+
+// Plan tells what an update to version, or to the newest release when version
+// is empty, would do. It asks the server as far as the signatures and the
+// sizes, and changes nothing. Its errors are those of Update.
+func (u *Updater) Plan(ctx context.Context, version string) (Plan, error) {
+	r := u.newRun(nil)
+	p, err := r.planUpdate(ctx, version)
+	return p, r.failed(ctx, err)
+}
+
+func (r *run) planUpdate(ctx context.Context, version string) (Plan, error) {
+	a, err := r.check(ctx, version)
+	if err != nil {
+		return Plan{}, err
+	}
+	s, err := r.fetchSignatures(ctx, a)
+	if err != nil {
+		return Plan{}, err
+	}
+	sizes, err := r.sizes(ctx, s)
+	if err != nil {
+		return Plan{}, err
+	}
+	d, err := r.survey(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	return r.describePlan(d, a.version, sizes)
+}
+
+func (r *run) describePlan(d disk, v policy.Version, sizes map[payloadKind]int64) (Plan, error) {
+	target, _, err := r.target(d, v)
+	if err != nil {
+		return Plan{}, err
+	}
+	c := &claimed{verified: &verified{&fetched{version: v}}, target: target}
+	_, freed := r.split(d, c)
+	p := Plan{
+		Version: v.String(), Volume: volumeName(v), Entry: r.entryName(v).String(),
+		Reason: target.Reason, ReplacedEntries: c.stale,
+	}
+	if target.Replaces.IsZero() {
+		p.GroupBytes = newVolumeBytes(d, sizes[kindCore])
+	} else {
+		p.ReplacedVolume = volumeName(target.Replaces)
+	}
+	p.ESPBytes = max(0, roundUp(sizes[kindEFIBoot], d.entries.BlockBytes)-freed)
+	p.WriteBytes = sizes[kindCore] + sizes[kindEFIBoot]
+	for kind, size := range sizes {
+		have, err := r.cache.SizeBytes(cacheName(v, kind))
+		if err != nil {
+			return Plan{}, err
+		}
+		have = min(have, size)
+		p.ReuseBytes += have
+		p.DownloadBytes += size - have
+	}
+	p.CacheBytes = p.DownloadBytes
+	return p, nil
+}
+
+// newVolumeBytes is what a new volume takes of its group.
+func newVolumeBytes(d disk, imageBytes int64) int64 {
+	if d.volumes.Sparse {
+		return imageBytes
+	}
+	return d.volumes.NewSizeBytes
+}
+
+// entryName is the name that a version's boot entry is given.
+func (u *Updater) entryName(v policy.Version) efi.Name {
+	name := efi.Name{Product: u.config.OSName, Version: v.String()}
+	if n := u.config.EFIBoot.BootTries; n > 0 {
+		name.Counted, name.TriesLeft = true, n
+	}
+	return name
 }

@@ -84,7 +84,7 @@ func (s *system) updateFake(d *fakeDisk) error {
 	if _, err := u.Recover(context.Background()); err != nil {
 		return err
 	}
-	_, err := u.Update(context.Background(), "", func(Status) {})
+	_, err := u.Update(context.Background(), Request{})
 	return err
 }
 

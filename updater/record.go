@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,8 +34,36 @@ type Record struct {
 	AvailableVersion string `json:"available_version,omitempty"`
 	// Unfinished is the transaction that was begun and has not ended.
 	Unfinished *Transaction `json:"unfinished,omitempty"`
-	// PendingVersion was installed last and has not been booted yet.
+	// PendingVersion was made to boot next and has not come up good yet,
+	// PendingBoot is the boot (random(4), boot_id) in which that was done.
 	PendingVersion string `json:"pending_version,omitempty"`
+	PendingBoot    string `json:"pending_boot,omitempty"`
+	// FailedVersions were booted and did not come up good, the last one first.
+	FailedVersions []string `json:"failed_versions,omitempty"`
+	// Forgiven are versions whose spent boot counter says nothing any more.
+	Forgiven []string `json:"forgiven,omitempty"`
+	// RolledBack is a return to an older version that nobody was told of yet.
+	RolledBack *RolledBackEvent `json:"rolled_back,omitempty"`
+	// Hold is nil when nobody holds updates.
+	Hold *Hold `json:"hold,omitempty"`
+	// FailedUpdates counts the attempts by schedule that failed in a row,
+	// LastFailedUpdate is when the last one did.
+	FailedUpdates    int       `json:"failed_updates,omitempty"`
+	LastFailedUpdate time.Time `json:"last_failed_update,omitzero"`
+	// History are the transactions that have ended, newest first.
+	History History `json:"history,omitempty"`
+}
+
+// Hold says that nothing is installed by itself, until Until, zero for until
+// somebody ends it.
+type Hold struct {
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until,omitzero"`
+}
+
+// Holds tells whether it does at a time.
+func (h *Hold) Holds(now time.Time) bool {
+	return h != nil && (h.Until.IsZero() || now.Before(h.Until))
 }
 
 // Transaction is one update that somebody was told about.
@@ -112,11 +141,18 @@ func (r Record) encode() ([]byte, error) {
 
 // clone returns a record that shares nothing with r.
 func (r Record) clone() Record {
-	if r.Unfinished != nil {
-		t := *r.Unfinished
-		r.Unfinished = &t
-	}
+	r.Unfinished, r.RolledBack, r.Hold = copied(r.Unfinished), copied(r.RolledBack), copied(r.Hold)
+	r.FailedVersions, r.Forgiven = slices.Clone(r.FailedVersions), slices.Clone(r.Forgiven)
+	r.History = slices.Clone(r.History)
 	return r
+}
+
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	value := *p
+	return &value
 }
 
 // Record returns the record as it is.

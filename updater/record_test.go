@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -48,7 +49,7 @@ func mustChange(t *testing.T, s *Store, change func(*Record)) {
 func TestRecordSurvives(t *testing.T) {
 	dir := stateFolder(t)
 	s := mustOpenStore(t, dir)
-	if got := s.Record(); got != (Record{}) {
+	if got := s.Record(); !reflect.DeepEqual(got, Record{}) {
 		t.Errorf("a new record is %+v", got)
 	}
 	if left := names(t, dir); len(left) > 0 {
@@ -67,12 +68,12 @@ func TestRecordSurvives(t *testing.T) {
 		if got.Unfinished == nil || *got.Unfinished != (Transaction{"7", "5.0.0", now}) {
 			t.Errorf("unfinished is %+v", got.Unfinished)
 		}
-		if got.Unfinished = nil; got != want {
+		if got.Unfinished = nil; !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
 	mustChange(t, s, func(r *Record) { r.Unfinished = nil })
-	if got := mustOpenStore(t, dir).Record(); got != want {
+	if got := mustOpenStore(t, dir).Record(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if left := names(t, dir); !slices.Equal(left, []string{recordFile}) {
@@ -173,7 +174,7 @@ func TestRecordNotWritten(t *testing.T) {
 	if err := s.Change(func(r *Record) { r.HighestGood = "5.0.0" }); err == nil {
 		t.Error("no error")
 	}
-	if got := s.Record(); got != (Record{}) {
+	if got := s.Record(); !reflect.DeepEqual(got, Record{}) {
 		t.Errorf("the record is %+v", got)
 	}
 	if left := names(t, dir); !slices.Equal(left, []string{recordFile}) {
@@ -202,7 +203,7 @@ func TestRecordNoSpace(t *testing.T) {
 	if !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("error %v, want %v", err, unix.ENOSPC)
 	}
-	if got := mustOpenStore(t, dir).Record(); got != before || s.Record() != before {
+	if got := mustOpenStore(t, dir).Record(); !reflect.DeepEqual(got, before) || !reflect.DeepEqual(s.Record(), before) {
 		t.Errorf("%+v on disk, %+v in memory, want %+v", got, s.Record(), before)
 	}
 	if left := names(t, dir); !slices.Equal(left, []string{recordFile}) {
@@ -252,7 +253,7 @@ func TestRecordCorrupt(t *testing.T) {
 			if warning == nil || !strings.Contains(warning.Error(), path+".corrupt") || strings.ContainsAny(warning.Error(), "\x00\x1b\n") {
 				t.Errorf("warning %q", warning)
 			}
-			if got := s.Record(); got != (Record{}) || !got.highestGood().IsZero() {
+			if got := s.Record(); !reflect.DeepEqual(got, Record{}) || !got.highestGood().IsZero() {
 				t.Errorf("the record is %+v", got)
 			}
 			if left := names(t, dir); !slices.Equal(left, []string{recordFile + ".corrupt"}) {
@@ -262,7 +263,7 @@ func TestRecordCorrupt(t *testing.T) {
 				t.Errorf("set aside is another file (%v)", err)
 			}
 			mustChange(t, s, func(r *Record) { r.HighestGood = "5.0.0" })
-			if got := mustOpenStore(t, dir).Record(); got != (Record{HighestGood: "5.0.0"}) {
+			if got := mustOpenStore(t, dir).Record(); !reflect.DeepEqual(got, Record{HighestGood: "5.0.0"}) {
 				t.Errorf("the record is %+v", got)
 			}
 		})
@@ -281,7 +282,7 @@ func TestRecordOfAnother(t *testing.T) {
 	if err != nil || warning == nil || !strings.Contains(warning.Error(), "belongs to user 65534") {
 		t.Fatalf("warning %v, error %v", warning, err)
 	}
-	if got := s.Record(); got != (Record{}) {
+	if got := s.Record(); !reflect.DeepEqual(got, Record{}) {
 		t.Errorf("the record is %+v", got)
 	}
 }
@@ -304,7 +305,7 @@ func TestRecordUnreadable(t *testing.T) {
 // What a later version of this program adds is no reason to forget.
 func TestRecordUnknownKey(t *testing.T) {
 	dir := stateFolder(t)
-	if err := os.WriteFile(filepath.Join(dir, recordFile), []byte(`{"highest_good": "5.0.0", "history": [1]}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, recordFile), []byte(`{"highest_good": "5.0.0", "from_the_future": [1]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := mustOpenStore(t, dir).Record(); got.highestGood().String() != "5.0.0" {

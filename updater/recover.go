@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/clipos/updater/efi"
 )
@@ -40,6 +41,9 @@ func (u *Updater) Recover(ctx context.Context) (Recovery, error) {
 	if d, err = u.survey(ctx); err != nil {
 		return r, err
 	}
+	if err := u.settlePending(d); err != nil {
+		return r, err
+	}
 	if err := u.mendDefault(d); err != nil {
 		r.Notes = append(r.Notes, fmt.Sprintf("the boot loader's default, now %q, cannot be put right: %v", d.entries.Default, err))
 	}
@@ -70,17 +74,25 @@ func pending(list []Installed) string {
 // entry's counter is gone, which is how systemd-bless-boot(8) says good. The
 // caller knows when the system has booted completely.
 func (u *Updater) ConfirmGood(list []Installed) error {
+	if slices.Contains(u.store.Record().FailedVersions, u.config.Running.String()) {
+		return nil // somebody said otherwise
+	}
 	for _, i := range list {
 		if i.State == InstalledRunning && u.config.EFIBoot.BootTries > 0 && i.TriesLeft >= 0 {
 			return nil
 		}
 	}
+	return u.confirm()
+}
+
+func (u *Updater) confirm() error {
 	return u.store.Change(func(r *Record) {
 		if r.highestGood().Compare(u.config.Running) < 0 {
 			r.HighestGood = u.config.Running.String()
 		}
-		if r.PendingVersion == r.HighestGood {
-			r.PendingVersion = ""
+		if r.PendingVersion == u.config.Running.String() {
+			r.PendingVersion, r.PendingBoot = "", ""
 		}
+		forget(r, u.config.Running)
 	})
 }

@@ -4,6 +4,7 @@ package updater
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -18,6 +19,11 @@ const policyFile = remotes + "/policy.toml"
 
 var defaultRules = policy.Rules{Mode: policy.ModeInstall, Interval: 24 * time.Hour, FirstCheck: 5 * time.Minute, StaleAfter: 336 * time.Hour}
 
+// sameRules compares windows by what they say.
+func sameRules(a, b policy.Rules) bool {
+	return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b)
+}
+
 func TestLoadRules(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
@@ -27,30 +33,51 @@ func TestLoadRules(t *testing.T) {
 		"comment":    {"# nothing\r\n", defaultRules},
 		"check only": {"mode = \"check\"\n", policy.Rules{Mode: policy.ModeCheck, Interval: 24 * time.Hour, FirstCheck: 5 * time.Minute, StaleAfter: 336 * time.Hour}},
 		"everything": {
-			"mode = \"install\"\ninterval = \"1m\"\nfirst_check = \"0s\"\nstale_after = \"87600h\"\n",
-			policy.Rules{Mode: policy.ModeInstall, Interval: time.Minute, FirstCheck: 0, StaleAfter: 87600 * time.Hour},
+			"mode = \"fetch\"\ninterval = \"1m\"\nfirst_check = \"0s\"\nstale_after = \"87600h\"\nrequire_ac_power = true\nallow_metered = true\n" +
+				"windows = [\"Mon..Fri 22:00-06:00\", \"Sat,Sun 00:00-24:00 UTC\"]\n",
+			policy.Rules{
+				Mode: policy.ModeFetch, Interval: time.Minute, StaleAfter: 87600 * time.Hour, RequireACPower: true, AllowMetered: true,
+				Windows: parsedWindows(t, "Mon..Fri 22:00-06:00", "Sat,Sun 00:00-24:00 UTC"),
+			},
+		},
+		"the defaults, written out": {
+			"mode = \"install\"\ninterval = \"24h\"\nfirst_check = \"5m\"\nwindows = []\nrequire_ac_power = false\nallow_metered = false\nstale_after = \"336h\"\n",
+			defaultRules,
 		},
 		"fractions": {"interval = \"1.5h\"\nfirst_check = \"1h30m\"\n", policy.Rules{Mode: policy.ModeInstall, Interval: 90 * time.Minute, FirstCheck: 90 * time.Minute, StaleAfter: 336 * time.Hour}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := configured(t)
 			s.write(policyFile, c.text)
-			if got, err := LoadRules(s.paths); err != nil || got != c.want {
+			if got, err := LoadRules(s.paths); err != nil || !sameRules(got, c.want) {
 				t.Errorf("%+v, %v, want %+v", got, err, c.want)
 			}
 		})
 	}
 }
 
+func parsedWindows(t *testing.T, texts ...string) []policy.Window {
+	t.Helper()
+	var windows []policy.Window
+	for _, text := range texts {
+		w, err := policy.ParseWindow(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		windows = append(windows, w)
+	}
+	return windows
+}
+
 func TestLoadRulesWithoutFile(t *testing.T) {
 	s := configured(t)
-	if got, err := LoadRules(s.paths); err != nil || got != defaultRules {
+	if got, err := LoadRules(s.paths); err != nil || !sameRules(got, defaultRules) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if err := os.RemoveAll(s.paths.At(remotes)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := LoadRules(s.paths); err != nil || got != defaultRules {
+	if got, err := LoadRules(s.paths); err != nil || !sameRules(got, defaultRules) {
 		t.Errorf("without the folder %+v, %v", got, err)
 	}
 }
@@ -77,6 +104,15 @@ func TestLoadRulesRefuses(t *testing.T) {
 		"interval overflows":  {"interval = \"99999999999h\"\n", ":1: interval: ", "duration"},
 		"first check before":  {"\n\nfirst_check = \"-1s\"\n", ":3: first_check: ", "shorter than 0s"},
 		"stale at once":       {"stale_after = \"1s\"\n", ":1: stale_after: ", "shorter than 1m"},
+		"windows not a list":  {"windows = \"Sat 00:00-24:00\"\n", ":1: windows: ", "string, must be a list"},
+		"windows of numbers":  {"windows = [22]\n", ":1: windows: ", "integer, must be a string"},
+		"windows nested":      {"windows = [[\"Sat 00:00-24:00\"]]\n", ":1: windows: ", "array, must be a string"},
+		"window empty":        {"windows = [\"\"]\n", ":1: windows: ", "form [WEEKDAYS] HH:MM-HH:MM"},
+		"second window":       {"mode = \"fetch\"\nwindows = [\"Sat 00:00-24:00\",\n\"Sat 1:00-2:00\"]\n", ":2: windows: ", `"Sat 1:00-2:00": "1:00-2:00" is not`},
+		"window zone unknown": {"windows = [\"01:00-02:00 Europe/Atlantis\"]\n", ":1: windows: ", "unknown time zone Europe/Atlantis"},
+		"too many windows":    {"windows = [" + strings.Repeat("\"01:00-02:00\",", 65) + "]\n", ":1: windows: ", "more than 64 windows"},
+		"power a word":        {"\nrequire_ac_power = \"yes\"\n", ":2: require_ac_power: ", "string, must be a bool"},
+		"metered a number":    {"\nallow_metered = 1\n", ":2: allow_metered: ", "integer, must be a bool"},
 		"raw text":            {"mode = \"\\u001b[31m\\n\"\n", ":1: mode: ", `"\x1b[31m\n"`},
 		"long text":           {"interval = \"" + strings.Repeat("1", 1<<16) + "\"\n", ":1: interval: ", "duration"},
 	} {
@@ -85,7 +121,7 @@ func TestLoadRulesRefuses(t *testing.T) {
 			s.write(policyFile, c.text)
 			got, err := LoadRules(s.paths)
 			s.refused(err, policyFile+c.place, c.why)
-			if got != (policy.Rules{}) {
+			if !sameRules(got, policy.Rules{}) {
 				t.Errorf("%+v was returned", got)
 			}
 		})

@@ -19,7 +19,9 @@ type run struct {
 	progress *progress
 	// version is what is being installed, zero while not known.
 	version policy.Version
-	notes   []string
+	// fetchedBytes came from the server.
+	fetchedBytes int64
+	notes        []string
 }
 
 func (r *run) note(format string, args ...any) {

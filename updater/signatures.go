@@ -52,7 +52,7 @@ func (r *run) missing(ctx context.Context, a accepted, missing []error) error {
 	if len(missing) == len(kinds) {
 		if _, err := r.server.sizeBytes(ctx, a.version, kindCore); isNotFound(err) {
 			if a.asked {
-				return fmt.Errorf("%s: %w", a.version, ErrUnknownVersion)
+				return fmt.Errorf("%s: %w: the server does not have it", a.version, ErrUnknownVersion)
 			}
 			return fmt.Errorf("release %s is announced but not there: %w", a.version, err)
 		}

@@ -132,7 +132,7 @@ func TestMarkerAfterFailure(t *testing.T) {
 	s.write(markerFile, "")
 	u := s.openWith(s.load(), faultyVolumes{fakeVolumes: fakeVolumes{disk}, device: device(faultyDevice{write: unix.EIO})}, fakeEntries{disk})
 	defer u.Close()
-	_, err := u.Update(t.Context(), "", func(Status) {})
+	_, err := u.Update(t.Context(), Request{})
 	isOnly(t, err, ErrWriteFailed)
 	if s.hasMarker() {
 		t.Error("the marker is still there")
@@ -152,7 +152,7 @@ func TestDefaultSurvivesFailure(t *testing.T) {
 	c := s.load()
 	u := s.openWith(c, newVolumes(c, s.paths), failingPublish{newPartition(c, s.paths)})
 	defer u.Close()
-	_, err := u.Update(t.Context(), "", func(Status) {})
+	_, err := u.Update(t.Context(), Request{})
 	isOnly(t, err, ErrWriteFailed)
 	if got := s.defaultEntry(); got != pinned {
 		t.Errorf("the loader's default is %q, want %q", got, pinned)
@@ -176,7 +176,7 @@ func TestDefaultIsMended(t *testing.T) {
 				t.Error("the default was not set")
 			}
 		}()
-		_, _ = u.Update(t.Context(), "", func(Status) {})
+		_, _ = u.Update(t.Context(), Request{})
 	}()
 	u.Close()
 	if got := s.defaultEntry(); got != "" {

@@ -45,6 +45,8 @@ type Check struct {
 	// DownloadBytes is the size of both payloads, 0 when the server does not
 	// say or nothing is to be downloaded.
 	DownloadBytes int64
+	// FailedBefore: Version is not available, because it did not come up here.
+	FailedBefore bool
 }
 
 // InstalledState tells what an installed version is to this machine.

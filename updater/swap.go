@@ -24,7 +24,7 @@ func (r *run) swap(ctx context.Context, i *installed) (*swapped, error) {
 	}
 	// Recorded first: should the power fail between the entry and the loader's
 	// default, the next start knows which version the default was meant for.
-	if err := r.store.Change(func(rec *Record) { rec.PendingVersion = i.version.String() }); err != nil {
+	if err := r.store.Change(func(rec *Record) { await(rec, i.version, r.config.BootID) }); err != nil {
 		return nil, r.unstage(i, writeFailed(err))
 	}
 	if err := r.entries.Publish(i.entry); err != nil {

@@ -190,7 +190,7 @@ func (s *system) updateWith(ctx context.Context, u *Updater) error {
 	if _, err := u.Recover(ctx); err != nil {
 		s.t.Log(err)
 	}
-	_, err := u.Update(ctx, "", func(Status) {})
+	_, err := u.Update(ctx, Request{})
 	return err
 }
 

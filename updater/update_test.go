@@ -198,7 +198,7 @@ func TestStagesInOrder(t *testing.T) {
 	defer u.Close()
 	var stages []Stage
 	last := 0.0
-	_, err := u.Update(t.Context(), "", func(st Status) {
+	_, err := u.Update(t.Context(), Request{Report: func(st Status) {
 		if len(stages) == 0 || stages[len(stages)-1] != st.Stage {
 			stages = append(stages, st.Stage)
 		}
@@ -209,7 +209,7 @@ func TestStagesInOrder(t *testing.T) {
 		if st.Cancelable != (st.Stage != StageSwapping && st.Stage != StageDone) {
 			t.Errorf("%s: cancelable %v", st.Stage, st.Cancelable)
 		}
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	size := int64(len(s.payload("5.0.0-alpha.3", kindCore)) + len(s.payload("5.0.0-alpha.3", kindEFIBoot)))
-	if want := (Check{true, "5.0.0-alpha.3", "5.0.0-alpha.1", size}); got != want {
+	if want := (Check{Available: true, Version: "5.0.0-alpha.3", Running: "5.0.0-alpha.1", DownloadBytes: size}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	r := u.Record()
@@ -243,7 +243,7 @@ func TestUnknownVersion(t *testing.T) {
 	s := newSystem(t, "5.0.0-alpha.1")
 	u := s.open()
 	defer u.Close()
-	_, err := u.Update(t.Context(), "6.0.0", func(Status) {})
+	_, err := u.Update(t.Context(), Request{Version: "6.0.0"})
 	if !errors.Is(err, ErrUnknownVersion) {
 		t.Errorf("error %v, want %v", err, ErrUnknownVersion)
 	}

@@ -43,7 +43,6 @@ package updater
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -69,10 +68,13 @@ type BootEntries interface {
 	Stage(ctx context.Context, file string, image io.Reader) (io.ReadCloser, error)
 	Publish(file string) error
 	SetDefault(value string) error
+	Bless(file string) (string, error)
+	Condemn(file string) (string, error)
 }
 
-// Updater updates one system. One call of Update, Fetch or Check runs at a
-// time; that is the caller's care.
+// Updater updates one system. One call of Update, Check, Recover, Rollback or
+// MarkBoot runs at a time; that is the caller's care. The others may be called
+// at any time and from any goroutine.
 type Updater struct {
 	config  *Config
 	paths   Paths
@@ -101,6 +103,18 @@ func open(config *Config, paths Paths, volumes Volumes, entries BootEntries, lim
 		return nil, nil, err
 	}
 	return u, warning, nil
+}
+
+// Reconfigured returns an updater for the same system, with the state folder
+// of u, that works by another configuration. That of u is not to be closed
+// then, or only once.
+func (u *Updater) Reconfigured(config *Config) *Updater {
+	limits := fetch.DefaultLimits()
+	next := *u
+	next.config = config
+	next.volumes, next.entries = newVolumes(config, u.paths), newPartition(config, u.paths)
+	next.server = newServer(config, fetch.NewTransport(config.roots, limits), limits)
+	return &next
 }
 
 func (u *Updater) openState() (warning error, err error) {
@@ -152,56 +166,47 @@ func newServer(c *Config, rt http.RoundTripper, limits fetch.Limits) *server {
 	return &server{client: fetch.New(rt, header, limits), remote: c.Remote, osName: c.OSName}
 }
 
-// Outcome is a finished update.
-type Outcome struct {
-	// Version is installed and boots next.
-	Version string
-	// Notes say which volume was chosen and why, and what an administrator
-	// should know although nothing failed. For the log.
-	Notes []string
-}
-
-// Error is an error of Update or Check.
-type Error struct {
-	// Version is what was to be installed, empty while that was not known.
-	Version string
-	Err     error
-}
-
-func (e *Error) Error() string {
-	if e.Version == "" {
-		return fmt.Sprintf("cannot check for an update: %v", e.Err)
-	}
-	return fmt.Sprintf("cannot update to %s: %v", e.Version, e.Err)
-}
-
-// Unwrap returns the error without its preamble.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Update installs version, or the newest release when version is empty, and
-// calls report, from one goroutine at a time, whenever it has come further.
-// ErrNoUpdate means that there is nothing to do. Cancelling ctx ends it with
-// ErrCancelled, at any time but in the final swap, which finishes.
-func (u *Updater) Update(ctx context.Context, version string, report func(Status)) (Outcome, error) {
-	r := &run{Updater: u, progress: newProgress(report)}
-	err := r.update(ctx, version)
+// Update carries out a request. ErrNoUpdate means that there is nothing to do.
+// Cancelling ctx ends it with ErrCancelled, at any time but in the final swap,
+// which finishes.
+func (u *Updater) Update(ctx context.Context, q Request) (Outcome, error) {
+	r := u.newRun(q.Report)
+	installed, err := r.update(ctx, q)
 	if err != nil {
 		r.tidy(ctx, err)
 	}
-	return Outcome{r.version.String(), r.notes}, r.failed(ctx, err)
+	return Outcome{r.version.String(), installed, r.fetchedBytes, r.notes}, r.failed(ctx, err)
 }
 
-func (r *run) update(ctx context.Context, version string) error {
-	verified, err := r.fetchVerified(ctx, version)
+func (u *Updater) newRun(report func(Status)) *run {
+	if report == nil {
+		report = func(Status) {}
+	}
+	return &run{Updater: u, progress: newProgress(report)}
+}
+
+func (r *run) update(ctx context.Context, q Request) (installed bool, err error) {
+	verified, err := r.fetchVerified(ctx, q.Version)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer verified.close() //nolint:errcheck // only read from here on
-	claimed, err := r.claim(ctx, verified)
+	if q.Proceed != nil && !q.Proceed() {
+		return false, nil
+	}
+	return true, r.apply(ctx, q, verified)
+}
+
+// apply is what changes the disk.
+func (r *run) apply(ctx context.Context, q Request, v *verified) error {
+	claimed, err := r.claim(ctx, v)
 	if err != nil {
 		return err
 	}
 	defer claimed.close()
+	if q.Inhibit != nil {
+		defer q.Inhibit(ctx)()
+	}
 	cleared, err := r.clear(ctx, claimed)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ import (
 // that crashed is started again and completes what it finds unfinished.
 const missingLimit = time.Minute
 
+// historyDepth is how far back an update is looked for that has just ended.
+const historyDepth = 16
+
 var (
 	errMissing = &dbusapi.RemoteError{
 		Name:    "org.freedesktop.DBus.Error.NoReply",
@@ -30,15 +34,12 @@ func update(ctx context.Context, s *session) error {
 	if s.follow {
 		return follow(ctx, s)
 	}
-	transaction, err := s.client.Update(ctx, s.version)
+	transaction, err := s.client.Update(ctx, s.argument)
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return s.out.object(updateObject{transaction})
-	}
-	_, err = fmt.Fprintf(s.out, "the update has begun (%s); to see it: updaterctl monitor\n", clean(transaction))
-	return err
+	return s.out.answer(updateObject{transaction},
+		fmt.Sprintf("the update has begun (%s); to see it: updaterctl monitor", clean(transaction)))
 }
 
 // follow begins an update and shows it to its end. It subscribes first: signals
@@ -48,7 +49,7 @@ func follow(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	transaction, err := s.client.Update(ctx, s.version)
+	transaction, err := s.client.Update(ctx, s.argument)
 	switch {
 	case ctx.Err() != nil:
 		return errInterrupted // it may have begun
@@ -60,7 +61,10 @@ func follow(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	f := &follower{session: s, transaction: transaction, view: newView(s.out), missing: time.NewTimer(missingLimit)}
+	f := &follower{
+		session: s, transaction: transaction, view: newView(s.out),
+		history: s.client.History, missing: time.NewTimer(missingLimit),
+	}
 	defer f.missing.Stop()
 	defer f.view.end()
 	return f.watch(ctx, events)
@@ -71,6 +75,10 @@ type follower struct {
 	*session
 	transaction string
 	view        view
+	// history tells how an update ended that was not seen to end.
+	history func(context.Context, uint32) ([]updater.HistoryEntry, error)
+	// returned: the service has come back and not told its state yet.
+	returned bool
 	// known tells whether the service knows the update; missing runs while it
 	// does not.
 	known   bool
@@ -88,17 +96,17 @@ func (f *follower) watch(ctx context.Context, events <-chan dbusapi.Event) error
 			case !ok:
 				return fmt.Errorf("%w: the connection has ended, the update may still be running", dbusapi.ErrNoBus)
 			}
-			if ended, err := f.heed(e); ended || err != nil {
+			if ended, err := f.heed(ctx, e); ended || err != nil {
 				return err
 			}
 		case <-f.missing.C:
-			return errMissing
+			return f.giveUp(ctx)
 		}
 	}
 }
 
 // heed shows e and tells whether the update has ended.
-func (f *follower) heed(e dbusapi.Event) (ended bool, err error) {
+func (f *follower) heed(ctx context.Context, e dbusapi.Event) (ended bool, err error) {
 	if !f.concerns(e) {
 		return false, nil
 	}
@@ -108,11 +116,45 @@ func (f *follower) heed(e dbusapi.Event) (ended bool, err error) {
 	} else {
 		f.show(e)
 	}
-	completed, ended := e.(updater.CompletedEvent)
-	if ended && err == nil && completed.Err != nil {
-		err = failedUpdate(completed)
+	switch e := e.(type) {
+	case updater.CompletedEvent:
+		return true, cmp.Or(err, failedUpdate(e))
+	case dbusapi.Returned:
+		f.returned = true
+	case dbusapi.Changed:
+		if f.returned && !f.known && err == nil {
+			ended, err = f.lookUp(ctx)
+		}
+		f.returned = false
 	}
 	return ended, err
+}
+
+// lookUp tells whether the update ended while nobody could be told: the service
+// may have completed it when its name was not, or not yet, its own.
+func (f *follower) lookUp(ctx context.Context) (ended bool, err error) {
+	list, err := f.history(ctx, historyDepth)
+	if err != nil {
+		return false, nil //nolint:nilerr // it is not known yet, which missingLimit bounds
+	}
+	for _, e := range list {
+		if e.Transaction == f.transaction {
+			return f.heed(ctx, updater.CompletedEvent{Transaction: e.Transaction, Version: e.Version, Err: endedWith(e)})
+		}
+	}
+	return false, nil
+}
+
+// giveUp ends following an update that has been missing for too long.
+func (f *follower) giveUp(ctx context.Context) error {
+	ended, err := f.lookUp(ctx)
+	switch {
+	case ended:
+		return err
+	case ctx.Err() != nil:
+		return errInterrupted
+	}
+	return errMissing
 }
 
 // look notices whether the service still knows the update.
@@ -162,12 +204,14 @@ func (f *follower) show(e dbusapi.Event) {
 		f.view.say("the service has left the bus, waiting for it")
 	case dbusapi.Returned:
 		f.view.say("the service is back")
+	case updater.RolledBackEvent:
+		f.view.say(rolledBack(e))
 	}
 }
 
-// failedUpdate is the outcome of an update as an error.
+// failedUpdate is the outcome of an update as an error, nil for success.
 func failedUpdate(c updater.CompletedEvent) error {
-	if strings.HasPrefix(c.Err.Error(), "cannot update to ") {
+	if c.Err == nil || strings.HasPrefix(c.Err.Error(), "cannot update to ") {
 		return c.Err
 	}
 	return fmt.Errorf("cannot update to %s: %w", c.Version, c.Err)

@@ -112,13 +112,13 @@ func TestFollowInterrupted(t *testing.T) {
 		}
 		interrupt()
 	}()
-	status := run(ctx, []string{"update", "--follow", "--bus", bus.Address}, &stdout, &stderr)
+	status := run(ctx, []string{"update", "--follow", "--bus", bus.Address}, nil, &stdout, &stderr)
 	want := "the update goes on in the background; to end it: updaterctl cancel\n"
 	if status != exitError || stderr.String() != want {
 		t.Errorf("%d %q", status, stderr.String())
 	}
-	if len(f.cancelled) != 0 {
-		t.Errorf("cancelled %q", f.cancelled)
+	if len(f.asked) != 0 {
+		t.Errorf("asked for %q", f.asked)
 	}
 }
 
@@ -144,6 +144,7 @@ func (b *syncBuffer) String() string {
 func following(events chan dbusapi.Event, out *bytes.Buffer) func(context.Context) error {
 	o := newOutput(out, false)
 	f := &follower{session: &session{out: o}, transaction: "t1", view: newView(o), missing: time.NewTimer(missingLimit)}
+	f.history = func(context.Context, uint32) ([]updater.HistoryEntry, error) { return nil, dbusapi.ErrNoBus }
 	return func(ctx context.Context) error { return f.watch(ctx, events) }
 }
 
@@ -209,6 +210,23 @@ func TestFollowGivesUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Before it is given up, the history has the last word.
+func TestFollowLooksOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events, out := make(chan dbusapi.Event, 2), &bytes.Buffer{}
+		events <- changed("t1")
+		events <- changed("")
+		o := newOutput(out, false)
+		f := &follower{session: &session{out: o}, transaction: "t1", view: newView(o), missing: time.NewTimer(missingLimit)}
+		f.history = func(context.Context, uint32) ([]updater.HistoryEntry, error) {
+			return []updater.HistoryEntry{{Transaction: "t1", Version: "5.0.0", Result: updater.ResultInstalled}}, nil
+		}
+		if err := f.watch(t.Context(), events); err != nil || !strings.HasPrefix(out.String(), "5.0.0 is installed") {
+			t.Errorf("%v %q", err, out.String())
+		}
+	})
 }
 
 func TestFollowLosesTheBus(t *testing.T) {

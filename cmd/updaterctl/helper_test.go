@@ -4,7 +4,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -26,8 +28,8 @@ type fakeDaemon struct {
 	update   func(version string) (string, error)
 	overview updater.Overview
 
-	mu        sync.Mutex
-	cancelled []string
+	mu    sync.Mutex
+	asked []string
 }
 
 func (f *fakeDaemon) Check(context.Context) (updater.Check, error) { return f.offer, f.err }
@@ -39,33 +41,52 @@ func (f *fakeDaemon) Update(_ context.Context, version string) (string, error) {
 	return "t1", f.err
 }
 
-func (f *fakeDaemon) Cancel(_ context.Context, transaction string) error {
+// record remembers a request that changes something.
+func (f *fakeDaemon) record(format string, args ...any) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cancelled = append(f.cancelled, transaction)
+	f.asked = append(f.asked, fmt.Sprintf(format, args...))
 	return f.err
+}
+
+func (f *fakeDaemon) Cancel(_ context.Context, transaction string) error {
+	return f.record("cancel %q", transaction)
 }
 
 func (f *fakeDaemon) ListVersions(context.Context) ([]updater.Installed, error) {
 	return f.versions, f.err
 }
 
-func (f *fakeDaemon) Plan(context.Context, string) (updater.Plan, error) { return f.plan, f.err }
+func (f *fakeDaemon) Plan(_ context.Context, version string) (updater.Plan, error) {
+	return f.plan, f.record("plan %q", version)
+}
 
 func (f *fakeDaemon) Rollback(_ context.Context, version string) (string, error) {
-	return version, f.err
+	return cmp.Or(version, "4.8.0"), f.record("rollback %q", version)
 }
 
-func (f *fakeDaemon) MarkBoot(context.Context, bool, string) error  { return f.err }
-func (f *fakeDaemon) Hold(context.Context, string, time.Time) error { return f.err }
-func (f *fakeDaemon) Unhold(context.Context) error                  { return f.err }
-
-func (f *fakeDaemon) History(context.Context, int) ([]updater.HistoryEntry, error) {
-	return f.history, f.err
+func (f *fakeDaemon) MarkBoot(_ context.Context, good bool, reason string) error {
+	return f.record("mark %v %q", good, reason)
 }
 
-func (f *fakeDaemon) ForgetFailure(context.Context, string) error { return f.err }
-func (f *fakeDaemon) Reload(context.Context) error                { return f.err }
+func (f *fakeDaemon) Hold(_ context.Context, reason string, until time.Time) error {
+	if until.IsZero() {
+		return f.record("hold %q", reason)
+	}
+	return f.record("hold %q until %s", reason, until.UTC().Format(time.DateTime))
+}
+
+func (f *fakeDaemon) Unhold(context.Context) error { return f.record("unhold") }
+
+func (f *fakeDaemon) History(_ context.Context, limit int) ([]updater.HistoryEntry, error) {
+	return f.history, f.record("history %d", limit)
+}
+
+func (f *fakeDaemon) ForgetFailure(_ context.Context, version string) error {
+	return f.record("forget %q", version)
+}
+
+func (f *fakeDaemon) Reload(context.Context) error { return f.record("reload") }
 
 func (f *fakeDaemon) Overview() updater.Overview { return f.overview }
 
@@ -73,17 +94,26 @@ func (f *fakeDaemon) Overview() updater.Overview { return f.overview }
 func serve(t *testing.T, f *fakeDaemon) (*dbustest.Bus, *dbusapi.Service) {
 	t.Helper()
 	bus := dbustest.Start(t)
-	s := dbusapi.New(dbusapi.Options{Address: bus.Address, DaemonVersion: "1.2.3", Log: slog.New(slog.DiscardHandler)}, f)
+	s, _ := serveOn(t, bus, f)
+	return bus, s
+}
+
+// serveOn puts f on a bus until it is stopped, at the latest when the test ends.
+func serveOn(t *testing.T, bus *dbustest.Bus, f *fakeDaemon) (s *dbusapi.Service, stop func()) {
+	t.Helper()
+	s = dbusapi.New(dbusapi.Options{Address: bus.Address, DaemonVersion: "1.2.3", Log: slog.New(slog.DiscardHandler)}, f)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it ends in a cleanup, t.Context ends before
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() { cancel(); <-done })
+	stop = sync.OnceFunc(func() { cancel(); <-done })
+	t.Cleanup(stop)
 	select {
 	case <-ready:
 	case err := <-done:
+		done <- nil
 		t.Fatal(err)
 	}
-	return bus, s
+	return s, stop
 }
 
 // serveFetching serves an update that is half fetched as soon as it is asked for.
@@ -108,7 +138,7 @@ type outcome struct {
 func ctl(t *testing.T, bus *dbustest.Bus, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status := run(t.Context(), append([]string{"--bus", bus.Address}, args...), &stdout, &stderr)
+	status := run(t.Context(), append([]string{"--bus", bus.Address}, args...), nil, &stdout, &stderr)
 	return outcome{status, stdout.String(), stderr.String()}
 }
 

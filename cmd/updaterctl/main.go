@@ -30,13 +30,13 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
 }
 
 // run is the program; an interrupt ends ctx.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c, err := parse(args)
 	switch {
 	case err != nil:
@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, usage)
 		return exitOK
 	}
-	if err := c.execute(ctx, newOutput(stdout, c.json)); err != nil {
+	if err := c.execute(ctx, stdin, newOutput(stdout, c.json)); err != nil {
 		report(stderr, err)
 		return exitError
 	}
@@ -54,12 +54,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // execute connects and does what the command says.
-func (c *command) execute(ctx context.Context, out *output) error {
+func (c *command) execute(ctx context.Context, stdin io.Reader, out *output) error {
 	client, err := dbusapi.Dial(ctx, c.bus)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	if isTerminal(stdin) && !c.noAskPassword {
+		client.AllowInteraction()
+	}
 	return c.verb.do(ctx, &session{command: *c, client: client, out: out})
 }
 

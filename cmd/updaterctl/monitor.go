@@ -41,6 +41,8 @@ type observer struct {
 	view  view
 	state updater.State
 	job   string
+	// pending is the version that waited for a reboot when that was told last.
+	pending string
 }
 
 func (o *observer) show(e dbusapi.Event) {
@@ -56,6 +58,8 @@ func (o *observer) show(e dbusapi.Event) {
 		o.say("%s", offer(e.Check))
 	case updater.RebootRequiredEvent:
 		o.say("%s starts with the next reboot", clean(e.Version))
+	case updater.RolledBackEvent:
+		o.say("%s", o.out.paint(bad, rolledBack(e)))
 	case dbusapi.Vanished:
 		o.state = ""
 		o.say("the service is not on the bus")
@@ -66,6 +70,7 @@ func (o *observer) show(e dbusapi.Event) {
 
 // changed shows a new state, and the progress of a job.
 func (o *observer) changed(v dbusapi.Overview) {
+	o.pending = v.PendingVersion
 	if v.State != o.state {
 		o.state = v.State
 		o.say("%s %s: %s", clean(v.OSName), clean(v.RunningVersion), o.out.paint(stateColour(v.State), orNone(string(v.State))))
@@ -86,11 +91,20 @@ func (o *observer) begin(transaction string) {
 
 func (o *observer) completed(e updater.CompletedEvent) {
 	o.view.end()
-	if e.Err == nil {
+	switch {
+	case e.Err != nil:
+		o.say("%s", o.out.paint(bad, failureText(failedUpdate(e))))
+	case e.Version == o.pending:
 		o.say("%s is installed", clean(e.Version))
-		return
+	default:
+		// As far as policy lets the service go by itself.
+		o.say("%s is fetched and verified", clean(e.Version))
 	}
-	o.say("%s", o.out.paint(bad, fmt.Sprintf("%s (%s)", clean(failedUpdate(e).Error()), clean(dbusapi.ErrorName(e.Err)))))
+}
+
+// rolledBack says what the machine came up with.
+func rolledBack(e updater.RolledBackEvent) string {
+	return fmt.Sprintf("%s did not come up, %s runs", clean(e.From), clean(e.To))
 }
 
 // say prints a line with the time of day.

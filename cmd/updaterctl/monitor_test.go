@@ -23,7 +23,7 @@ func monitored(t *testing.T, do func(*dbusapi.Service), last string, args ...str
 	var stdout, stderr syncBuffer
 	status := make(chan int)
 	go func() {
-		status <- run(ctx, append([]string{"monitor", "--bus", bus.Address}, args...), &stdout, &stderr)
+		status <- run(ctx, append([]string{"monitor", "--bus", bus.Address}, args...), nil, &stdout, &stderr)
 	}()
 	await(t, &stdout, "idle")
 	do(s)
@@ -45,7 +45,9 @@ func TestMonitor(t *testing.T) {
 		s.Emit(updater.UpdateAvailableEvent{Check: updater.Check{Available: true, Version: "5.0.0", Running: "4.9.0", DownloadBytes: 1000}})
 		install(s, nil)
 		s.Emit(updater.RebootRequiredEvent{Version: "5.0.0"})
-	}, "next reboot")
+		s.Emit(updater.CompletedEvent{Transaction: "t2", Version: "5.0.1"})
+		s.Emit(updater.RolledBackEvent{From: "5.0.0", To: "4.9.0"})
+	}, "did not come up")
 	text := regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d `).ReplaceAllString(got.stdout, "* ")
 	want := `* clipos 4.9.0: idle
 * 5.0.0 is available, 4.9.0 runs (1.0 kB to download)
@@ -60,6 +62,8 @@ done
 * cannot update to 4.0.0: interrupted before it was finished (Interrupted)
 * 5.0.0 is installed
 * 5.0.0 starts with the next reboot
+* 5.0.1 is fetched and verified
+* 5.0.0 did not come up, 4.9.0 runs
 `
 	if got.status != exitOK || got.stderr != "" || text != want {
 		t.Errorf("%d %q\n%s", got.status, got.stderr, text)
@@ -70,11 +74,13 @@ func TestMonitorAsJSON(t *testing.T) {
 	got := monitored(t, func(s *dbusapi.Service) {
 		s.Emit(updater.CompletedEvent{Transaction: "t1", Version: "5.0.0"})
 		s.Emit(updater.RebootRequiredEvent{Version: "5.0.0"})
-	}, "reboot-required", "--json")
+		s.Emit(updater.RolledBackEvent{From: "5.0.0", To: "4.9.0"})
+	}, "rolled-back", "--json")
 	printed := lines(got.stdout)
-	if got.status != exitOK || len(printed) != 3 || !strings.HasPrefix(printed[0], `{"event":"status","status":{"daemon_version":"1.2.3",`) ||
+	if got.status != exitOK || len(printed) != 4 || !strings.HasPrefix(printed[0], `{"event":"status","status":{"daemon_version":"1.2.3",`) ||
 		printed[1] != `{"event":"completed","transaction":"t1","version":"5.0.0","error":null}` ||
-		printed[2] != `{"event":"reboot-required","version":"5.0.0"}` {
+		printed[2] != `{"event":"reboot-required","version":"5.0.0"}` ||
+		printed[3] != `{"event":"rolled-back","from":"5.0.0","to":"4.9.0"}` {
 		t.Errorf("%+v", got)
 	}
 }
@@ -86,7 +92,7 @@ func TestMonitorWithoutAService(t *testing.T) {
 	bus.Restart(t) // the service comes back in its own time
 	var stdout, stderr syncBuffer
 	status := make(chan int)
-	go func() { status <- run(ctx, []string{"monitor", "--bus", bus.Address}, &stdout, &stderr) }()
+	go func() { status <- run(ctx, []string{"monitor", "--bus", bus.Address}, nil, &stdout, &stderr) }()
 	await(t, &stdout, "the service is on the bus\n")
 	bus.Stop()
 	if got := <-status; got != exitError || !strings.Contains(stderr.String(), "(NoServer)") {

@@ -32,6 +32,24 @@ func timeObject(t time.Time) *time.Time {
 	return &utc
 }
 
+type blocker struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+func newBlockers(list []updater.Blocker) []blocker {
+	blockers := make([]blocker, len(list))
+	for i, b := range list {
+		blockers[i] = blocker{string(b.Code), b.Text}
+	}
+	return blockers
+}
+
+// array is list, for JSON knows a difference between none and nothing.
+func array(list []string) []string {
+	return append([]string{}, list...)
+}
+
 type statusObject struct {
 	DaemonVersion    string        `json:"daemon_version"`
 	OSName           string        `json:"os_name"`
@@ -54,6 +72,10 @@ type statusObject struct {
 	LastSuccess      *time.Time    `json:"last_success"`
 	NextCheck        *time.Time    `json:"next_check"`
 	Stale            bool          `json:"stale"`
+	Held             bool          `json:"held"`
+	HoldReason       string        `json:"hold_reason"`
+	Blockers         []blocker     `json:"blockers"`
+	FailedVersions   []string      `json:"failed_versions"`
 }
 
 func newStatusObject(o dbusapi.Overview) statusObject {
@@ -65,7 +87,8 @@ func newStatusObject(o dbusapi.Overview) statusObject {
 		AvailableVersion: o.AvailableVersion, PendingVersion: o.PendingVersion, FallbackVersion: o.FallbackVersion,
 		RebootRequired: o.RebootRequired, LastError: newErrorObject(o.LastError),
 		LastCheck: timeObject(o.LastCheck), LastSuccess: timeObject(o.LastSuccess), NextCheck: timeObject(o.NextCheck),
-		Stale: o.Stale,
+		Stale: o.Stale, Held: o.Held, HoldReason: o.HoldReason,
+		Blockers: newBlockers(o.Blockers), FailedVersions: array(o.FailedVersions),
 	}
 }
 
@@ -74,6 +97,7 @@ type checkObject struct {
 	Version       string `json:"version"`
 	Running       string `json:"running"`
 	DownloadBytes int64  `json:"download_bytes"`
+	FailedBefore  bool   `json:"failed_before"`
 }
 
 type updateObject struct {
@@ -94,64 +118,72 @@ type versionObject struct {
 	TriesDone int                    `json:"tries_done"`
 }
 
-type kind struct {
-	Event string `json:"event"`
+type planObject struct {
+	Version         string    `json:"version"`
+	DownloadBytes   int64     `json:"download_bytes"`
+	ReuseBytes      int64     `json:"reuse_bytes"`
+	WriteBytes      int64     `json:"write_bytes"`
+	Volume          string    `json:"volume"`
+	ReplacesVolume  string    `json:"replaces_volume"`
+	Reason          string    `json:"reason"`
+	Entry           string    `json:"entry"`
+	ReplacesEntries []string  `json:"replaces_entries"`
+	CacheBytes      int64     `json:"cache_bytes"`
+	ESPBytes        int64     `json:"esp_bytes"`
+	GroupBytes      int64     `json:"group_bytes"`
+	Blockers        []blocker `json:"blockers"`
 }
 
-type acceptedEvent struct {
-	kind
-	updateObject
+func newPlanObject(p updater.Plan) planObject {
+	return planObject{
+		Version: p.Version, DownloadBytes: p.DownloadBytes, ReuseBytes: p.ReuseBytes, WriteBytes: p.WriteBytes,
+		Volume: p.Volume, ReplacesVolume: p.ReplacedVolume, Reason: p.Reason,
+		Entry: p.Entry, ReplacesEntries: array(p.ReplacedEntries),
+		CacheBytes: p.CacheBytes, ESPBytes: p.ESPBytes, GroupBytes: p.GroupBytes, Blockers: newBlockers(p.Blockers),
+	}
 }
 
-type statusEvent struct {
-	kind
-	Status statusObject `json:"status"`
+type historyObject struct {
+	Transaction string         `json:"transaction"`
+	Version     string         `json:"version"`
+	From        string         `json:"from"`
+	Started     *time.Time     `json:"started"`
+	Finished    *time.Time     `json:"finished"`
+	Result      updater.Result `json:"result"`
+	Error       *errorObject   `json:"error"`
+	Bytes       int64          `json:"bytes"`
 }
 
-type progressEvent struct {
-	kind
-	Transaction string        `json:"transaction"`
-	Stage       updater.Stage `json:"stage"`
-	Progress    float64       `json:"progress"`
-	BytesDone   int64         `json:"bytes_done"`
-	BytesTotal  int64         `json:"bytes_total"`
+func newHistoryObject(e updater.HistoryEntry) historyObject {
+	return historyObject{
+		Transaction: e.Transaction, Version: e.Version, From: e.From,
+		Started: timeObject(e.Started), Finished: timeObject(e.Finished),
+		Result: e.Result, Error: newErrorObject(endedWith(e)), Bytes: e.Bytes,
+	}
 }
 
-type completedEvent struct {
-	kind
-	Transaction string       `json:"transaction"`
-	Version     string       `json:"version"`
-	Error       *errorObject `json:"error"`
-}
-
-type availableEvent struct {
-	kind
-	checkObject
-}
-
-type rebootEvent struct {
-	kind
+type rollbackObject struct {
 	Version string `json:"version"`
 }
 
-// eventObject is e as it is printed, nil for an event without an object.
-func eventObject(e dbusapi.Event) any {
-	switch e := e.(type) {
-	case dbusapi.Changed:
-		return statusEvent{kind{"status"}, newStatusObject(e.Overview)}
-	case updater.ProgressEvent:
-		s := e.Status
-		return progressEvent{kind{"progress"}, e.Transaction, s.Stage, s.Progress, s.BytesDone, s.BytesTotal}
-	case updater.CompletedEvent:
-		return completedEvent{kind{"completed"}, e.Transaction, e.Version, newErrorObject(e.Err)}
-	case updater.UpdateAvailableEvent:
-		return availableEvent{kind{"update-available"}, checkObject(e.Check)}
-	case updater.RebootRequiredEvent:
-		return rebootEvent{kind{"reboot-required"}, e.Version}
-	case dbusapi.Vanished:
-		return kind{"vanished"}
-	case dbusapi.Returned:
-		return kind{"returned"}
-	}
-	return nil
+type holdObject struct {
+	Held       bool       `json:"held"`
+	HoldReason string     `json:"hold_reason"`
+	Until      *time.Time `json:"until"`
+}
+
+type unholdObject struct {
+	Held bool `json:"held"`
+}
+
+type markObject struct {
+	Result string `json:"result"`
+}
+
+type forgetObject struct {
+	Version string `json:"version"`
+}
+
+type reloadObject struct {
+	Reloaded bool `json:"reloaded"`
 }

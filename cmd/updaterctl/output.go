@@ -19,25 +19,24 @@ import (
 // output is standard output and how it is written to.
 type output struct {
 	io.Writer
-	json     bool
+	json bool
+	// terminal: a bar can be drawn.
 	terminal bool
 	colour   bool
 }
 
 func newOutput(w io.Writer, json bool) *output {
-	o := &output{Writer: w, json: json, terminal: isTerminal(w)}
+	o := &output{Writer: w, json: json}
+	o.terminal = isTerminal(w) && os.Getenv("TERM") != "dumb" //nolint:forbidigo // a terminal that cannot move its cursor
 	// See no-color.org: set to anything but nothing.
 	o.colour = o.terminal && os.Getenv("NO_COLOR") == "" //nolint:forbidigo // a convention of terminals; the daemon reads none
 	return o
 }
 
-// isTerminal tells whether w is a terminal on which a bar can be drawn.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return false
-	}
-	return os.Getenv("TERM") != "dumb" //nolint:forbidigo // a terminal that cannot move its cursor
+// isTerminal tells whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // object prints v as one line of JSON.
@@ -45,12 +44,21 @@ func (o *output) object(v any) error {
 	return json.NewEncoder(o).Encode(v)
 }
 
+// answer prints object with --json, and otherwise the line that says the same.
+func (o *output) answer(object any, line string) error {
+	if o.json {
+		return o.object(object)
+	}
+	_, err := fmt.Fprintln(o, line)
+	return err
+}
+
 // Colours, by meaning (ECMA-48, "Select Graphic Rendition").
 const (
-	good  = "32"
-	busy  = "33"
-	bad   = "31"
-	plain = ""
+	good      = "32"
+	attention = "33" // something is left to do, or to wait for
+	bad       = "31"
+	plain     = ""
 )
 
 func (o *output) paint(colour, s string) string {

@@ -3,10 +3,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/clipos/updater/dbusapi"
@@ -27,42 +27,58 @@ func status(ctx context.Context, s *session) error {
 }
 
 func (o *output) status(v dbusapi.Overview) error {
-	t := tabwriter.NewWriter(o, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(t, "%s:\t%s\n", name, value) }
-	row("System", clean(v.OSName+" "+v.RunningVersion))
-	row("State", o.state(v))
-	row("Available", orNone(v.AvailableVersion))
-	row("Waiting for a reboot", orNone(v.PendingVersion))
-	row("Fallback", orNone(v.FallbackVersion))
-	lastSuccess := moment(v.LastSuccess)
+	var f facts
+	f.add("System", clean(v.OSName+" "+v.RunningVersion), plain)
+	f.addState(o, v)
+	f.add("Available", orNone(v.AvailableVersion), plain)
+	f.add("Waiting for a reboot", orNone(v.PendingVersion), plain)
+	f.add("Fallback", orNone(v.FallbackVersion), plain)
+	f.addBlockers(v.Blockers)
+	if len(v.FailedVersions) > 0 {
+		f.add("Did not come up", clean(strings.Join(v.FailedVersions, ", ")), bad)
+	}
+	f.add("Last check", moment(v.LastCheck), plain)
 	if v.Stale {
-		lastSuccess = o.paint(bad, lastSuccess+" (too long ago)")
+		f.add("Last success", moment(v.LastSuccess)+" (too long ago)", bad)
+	} else {
+		f.add("Last success", moment(v.LastSuccess), plain)
 	}
-	row("Last check", moment(v.LastCheck))
-	row("Last success", lastSuccess)
-	row("Next check", moment(v.NextCheck))
+	f.add("Next check", moment(v.NextCheck), plain)
 	if v.LastError != nil {
-		row("Last error", o.paint(bad, fmt.Sprintf("%s (%s)", clean(v.LastError.Error()), clean(dbusapi.ErrorName(v.LastError)))))
+		f.add("Last error", failureText(v.LastError), bad)
 	}
-	row("Service", "updaterd "+clean(v.DaemonVersion))
-	return t.Flush()
+	f.add("Service", "updaterd "+clean(v.DaemonVersion), plain)
+	return o.table(f)
 }
 
-// state is the state, and how far a job has come.
-func (o *output) state(v dbusapi.Overview) string {
+// addState adds the state, and how far a job has come.
+func (f *facts) addState(o *output, v dbusapi.Overview) {
 	text := o.paint(stateColour(v.State), orNone(string(v.State)))
 	if v.State == updater.StateUpdating {
 		text += ": " + summary(v.Status)
 	}
-	return text
+	f.add("State", text, plain)
+}
+
+// addBlockers adds why nothing is installed by itself, a line for each reason;
+// that updates are held is one.
+func (f *facts) addBlockers(blockers []updater.Blocker) {
+	for _, b := range blockers {
+		f.add("Blocked", fmt.Sprintf("%s (%s)", clean(b.Text), clean(string(b.Code))), attention)
+	}
+}
+
+// failureText is an error for people.
+func failureText(err error) string {
+	return fmt.Sprintf("%s (%s)", clean(err.Error()), clean(dbusapi.ErrorName(err)))
 }
 
 func stateColour(s updater.State) string {
 	switch s {
-	case updater.StateIdle, updater.StateRebootRequired:
+	case updater.StateIdle:
 		return good
-	case updater.StateChecking, updater.StateUpdating:
-		return busy
+	case updater.StateRebootRequired:
+		return attention
 	case updater.StateFailed:
 		return bad
 	}
@@ -98,16 +114,16 @@ func check(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return s.out.object(checkObject(found))
-	}
-	_, err = fmt.Fprintln(s.out, offer(found))
-	return err
+	return s.out.answer(checkObject(found), offer(found))
 }
 
 // offer is what a check found.
 func offer(c updater.Check) string {
-	if !c.Available {
+	switch {
+	case c.FailedBefore:
+		return fmt.Sprintf("no update: %s runs, the server offers %s, which did not come up here; to allow it: updaterctl forget %[2]s",
+			clean(c.Running), clean(c.Version))
+	case !c.Available:
 		return fmt.Sprintf("no update: %s runs, the server offers %s", clean(c.Running), orNone(c.Version))
 	}
 	text := fmt.Sprintf("%s is available, %s runs", clean(c.Version), clean(c.Running))
@@ -129,13 +145,25 @@ func versions(ctx context.Context, s *session) error {
 		}
 		return s.out.object(objects)
 	}
-	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "VERSION\tSTATE\tSIZE\tTRIES\tVOLUME\tENTRY")
+	rows := [][]cell{row("VERSION", "STATE", "SIZE", "TRIES", "VOLUME", "ENTRY")}
 	for _, v := range installed {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			clean(v.Version), clean(string(v.State)), size(v.SizeBytes), tries(v), orNone(v.Volume), orNone(v.Entry))
+		cells := row(clean(v.Version), clean(string(v.State)), size(v.SizeBytes), tries(v), orNone(v.Volume), orNone(v.Entry))
+		cells[1].colour = installedColour(v.State)
+		rows = append(rows, cells)
 	}
-	return t.Flush()
+	return s.out.table(rows)
+}
+
+func installedColour(s updater.InstalledState) string {
+	switch s {
+	case updater.InstalledRunning:
+		return good
+	case updater.InstalledPending:
+		return attention
+	case updater.InstalledFailed:
+		return bad
+	}
+	return plain
 }
 
 // tries is the boot counter of v.
@@ -146,13 +174,49 @@ func tries(v updater.Installed) string {
 	return fmt.Sprintf("%d left", v.TriesLeft)
 }
 
-func cancel(ctx context.Context, s *session) error {
-	if err := s.client.Cancel(ctx, ""); err != nil {
+func history(ctx context.Context, s *session) error {
+	ended, err := s.client.History(ctx, s.limit)
+	if err != nil {
 		return err
 	}
 	if s.json {
-		return s.out.object(cancelObject{Cancelled: true})
+		objects := make([]historyObject, len(ended))
+		for i, e := range ended {
+			objects[i] = newHistoryObject(e)
+		}
+		return s.out.object(objects)
 	}
-	_, err := fmt.Fprintln(s.out, "the update is cancelled")
-	return err
+	if len(ended) == 0 {
+		_, err = fmt.Fprintln(s.out, "no update has ended yet")
+		return err
+	}
+	rows := [][]cell{row("FINISHED", "VERSION", "FROM", "RESULT", "TOOK", "FETCHED", "ERROR")}
+	for _, e := range ended {
+		cells := row(moment(e.Finished), orNone(e.Version), orNone(e.From), clean(string(e.Result)),
+			e.Finished.Sub(e.Started).Round(time.Second).String(), size(e.Bytes), "-")
+		cells[3].colour = resultColour(e.Result)
+		if failure := endedWith(e); failure != nil {
+			cells[6].text = failureText(failure)
+		}
+		rows = append(rows, cells)
+	}
+	return s.out.table(rows)
+}
+
+func resultColour(r updater.Result) string {
+	switch r {
+	case updater.ResultInstalled, updater.ResultFetched:
+		return good
+	case updater.ResultFailed:
+		return bad
+	}
+	return plain
+}
+
+// endedWith is why e did not work, nil when it did.
+func endedWith(e updater.HistoryEntry) error {
+	if e.Result == updater.ResultInstalled || e.Result == updater.ResultFetched {
+		return nil
+	}
+	return &dbusapi.RemoteError{Name: e.ErrorName, Message: cmp.Or(e.Message, string(e.Result))}
 }

@@ -40,6 +40,32 @@ Service:               updaterd 1.2.3
 	}
 }
 
+// What keeps updates from being installed is told, and what failed.
+func TestStatusOfABlockedMachine(t *testing.T) {
+	o := updater.Overview{
+		State: updater.StateIdle, Held: true, HoldReason: "a fair\x1b[2J",
+		Blockers: []updater.Blocker{
+			{Code: "held", Text: "held until tomorrow: a fair\x1b[2J"}, {Code: "metered", Text: "the network costs by volume"},
+		},
+		FailedVersions: []string{"5.0.0", "4.9.5"},
+	}
+	bus, _ := serve(t, &fakeDaemon{overview: o})
+	want := `
+Blocked:               held until tomorrow: a fair` + "\uFFFD" + `[2J (held)
+Blocked:               the network costs by volume (metered)
+Did not come up:       5.0.0, 4.9.5
+Last check:            never
+`
+	if got := ctl(t, bus, "status"); got.status != exitOK || !strings.Contains(got.stdout, want) {
+		t.Errorf("%+v", got)
+	}
+	want = `"held":true,"hold_reason":"a fair\u001b[2J","blockers":[{"code":"held","text":"held until tomorrow: a fair\u001b[2J"},` +
+		`{"code":"metered","text":"the network costs by volume"}],"failed_versions":["5.0.0","4.9.5"]}` + "\n"
+	if got := ctl(t, bus, "status", "--json"); !strings.HasSuffix(got.stdout, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // The keys are promised; what a field is called in Go is not.
 func TestStatusAsJSON(t *testing.T) {
 	o := at(updater.StageFetching, 0.5)
@@ -50,7 +76,8 @@ func TestStatusAsJSON(t *testing.T) {
 		`"transaction":"t1","progress":0.5,"bytes_done":2000000000,"bytes_total":4000000000,"bytes_per_second":12300000,` +
 		`"remaining_seconds":29,"cancelable":true,"available_version":"","pending_version":"","fallback_version":"",` +
 		`"reboot_required":false,"last_error":{"name":"Busy","message":"an update is already running"},` +
-		`"last_check":"2026-05-01T12:00:00Z","last_success":null,"next_check":null,"stale":false}` + "\n"
+		`"last_check":"2026-05-01T12:00:00Z","last_success":null,"next_check":null,"stale":false,"held":false,"hold_reason":"",` +
+		`"blockers":[],"failed_versions":[]}` + "\n"
 	if got != (outcome{exitOK, want, ""}) {
 		t.Errorf("%d %q\n%s", got.status, got.stderr, got.stdout)
 	}
@@ -64,12 +91,17 @@ func TestCheck(t *testing.T) {
 	}{
 		"newer": {
 			newer, "5.0.0 is available, 4.9.0 runs (598.9 MB to download)\n",
-			`{"available":true,"version":"5.0.0","running":"4.9.0","download_bytes":598900000}` + "\n",
+			`{"available":true,"version":"5.0.0","running":"4.9.0","download_bytes":598900000,"failed_before":false}` + "\n",
 		},
 		"same": {
 			updater.Check{Version: "4.9.0", Running: "4.9.0"},
 			"no update: 4.9.0 runs, the server offers 4.9.0\n",
-			`{"available":false,"version":"4.9.0","running":"4.9.0","download_bytes":0}` + "\n",
+			`{"available":false,"version":"4.9.0","running":"4.9.0","download_bytes":0,"failed_before":false}` + "\n",
+		},
+		"failed": {
+			updater.Check{Version: "5.0.0", Running: "4.9.0", FailedBefore: true},
+			"no update: 4.9.0 runs, the server offers 5.0.0, which did not come up here; to allow it: updaterctl forget 5.0.0\n",
+			`{"available":false,"version":"5.0.0","running":"4.9.0","download_bytes":0,"failed_before":true}` + "\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,17 +146,53 @@ func TestNoVersionsAreAnEmptyArray(t *testing.T) {
 	}
 }
 
-func TestCancel(t *testing.T) {
-	f := &fakeDaemon{}
+func TestHistory(t *testing.T) {
+	f := &fakeDaemon{history: []updater.HistoryEntry{
+		{
+			Transaction: "t2", Version: "5.0.0", From: "4.9.0", Started: noon, Finished: noon.Add(90 * time.Second),
+			Result: updater.ResultFailed, ErrorName: "WriteFailed", Message: "write failed", Bytes: 598_900_000,
+		},
+		{
+			Transaction: "t1", Version: "4.9.0", From: "4.8.0", Started: noon.Add(-time.Hour), Finished: noon,
+			Result: updater.ResultInstalled,
+		},
+	}}
 	bus, _ := serve(t, f)
-	if got := ctl(t, bus, "cancel"); got != (outcome{exitOK, "the update is cancelled\n", ""}) {
+	finished := func(t time.Time) string { return t.Local().Format(time.DateTime) }
+	want := "FINISHED             VERSION  FROM   RESULT     TOOK    FETCHED   ERROR\n" +
+		finished(noon.Add(90*time.Second)) + "  5.0.0    4.9.0  failed     1m30s   598.9 MB  write failed (WriteFailed)\n" +
+		finished(noon) + "  4.9.0    4.8.0  installed  1h0m0s  0 B       -\n"
+	if got := ctl(t, bus, "history"); got != (outcome{exitOK, want, ""}) {
+		t.Errorf("%d %q\n%s", got.status, got.stderr, got.stdout)
+	}
+	want = `[{"transaction":"t2","version":"5.0.0","from":"4.9.0","started":"2026-05-01T12:00:00Z",` +
+		`"finished":"2026-05-01T12:01:30Z","result":"failed","error":{"name":"WriteFailed","message":"write failed"},` +
+		`"bytes":598900000},{"transaction":"t1","version":"4.9.0","from":"4.8.0","started":"2026-05-01T11:00:00Z",` +
+		`"finished":"2026-05-01T12:00:00Z","result":"installed","error":null,"bytes":0}]` + "\n"
+	if got := ctl(t, bus, "history", "--limit", "2", "--json"); got != (outcome{exitOK, want, ""}) {
 		t.Errorf("%+v", got)
 	}
-	if got := ctl(t, bus, "cancel", "--json"); got != (outcome{exitOK, `{"cancelled":true}` + "\n", ""}) {
+	if !slices.Equal(f.asked, []string{"history 0", "history 2"}) {
+		t.Errorf("%q", f.asked)
+	}
+	f.history = nil
+	if got := ctl(t, bus, "history"); got != (outcome{exitOK, "no update has ended yet\n", ""}) {
 		t.Errorf("%+v", got)
 	}
-	if !slices.Equal(f.cancelled, []string{"", ""}) {
-		t.Errorf("%q", f.cancelled)
+	if got := ctl(t, bus, "history", "--json"); got != (outcome{exitOK, "[]\n", ""}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A failure whose error is not known is a failure nevertheless.
+func TestEndedWith(t *testing.T) {
+	for result, failed := range map[updater.Result]bool{
+		updater.ResultInstalled: false, updater.ResultFetched: false, updater.ResultFailed: true,
+		updater.ResultCancelled: true, updater.ResultInterrupted: true, "exploded": true,
+	} {
+		if err := endedWith(updater.HistoryEntry{Result: result}); (err != nil) != failed {
+			t.Errorf("%s: %v", result, err)
+		}
 	}
 }
 
@@ -132,8 +200,15 @@ func TestErrors(t *testing.T) {
 	bus, _ := serve(t, &fakeDaemon{err: fmt.Errorf("another one: %w\x1b[2J", updater.ErrBusy)})
 	want := "error: another one: an update is already running\uFFFD[2J (Busy)\n" +
 		"hint: " + dbusapi.Hint("Busy")[0] + "\n"
-	for _, verb := range []string{"check", "update", "cancel", "versions"} {
-		for _, args := range [][]string{{verb}, {verb, "--json"}} {
+	for _, v := range verbs() {
+		switch v.name {
+		case "status", "monitor": // they ask for the properties
+			continue
+		}
+		for _, args := range [][]string{{v.name}, {v.name, "--json"}} {
+			if v.argument != "" {
+				args = append(args, "5.0.0")
+			}
 			if got := ctl(t, bus, args...); got != (outcome{exitError, "", want}) {
 				t.Errorf("%s: %+v", args, got)
 			}
@@ -154,17 +229,27 @@ func TestErrors(t *testing.T) {
 func TestJSONIsDocumented(t *testing.T) {
 	_, documented, _ := strings.Cut(usage, "\nJSON: ")
 	for _, object := range []any{
-		statusObject{LastError: &errorObject{}},
+		statusObject{LastError: &errorObject{}, Blockers: []blocker{{}}},
+		blocker{},
 		checkObject{},
 		updateObject{},
+		planObject{},
 		cancelObject{},
 		versionObject{},
+		historyObject{},
+		rollbackObject{},
+		holdObject{},
+		unholdObject{},
+		markObject{},
+		forgetObject{},
+		reloadObject{},
 		acceptedEvent{},
 		statusEvent{},
 		progressEvent{},
 		completedEvent{},
 		availableEvent{},
 		rebootEvent{},
+		rolledBackEvent{},
 	} {
 		text, err := json.Marshal(object)
 		if err != nil {
@@ -188,6 +273,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		updater.CompletedEvent{},
 		updater.UpdateAvailableEvent{},
 		updater.RebootRequiredEvent{},
+		updater.RolledBackEvent{},
 	} {
 		text, err := json.Marshal(eventObject(e))
 		if err != nil {

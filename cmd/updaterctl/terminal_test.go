@@ -71,7 +71,7 @@ func TestColourOnATerminal(t *testing.T) {
 			t.Setenv("TERM", "xterm")
 			bus, _ := serve(t, &fakeDaemon{overview: updater.Overview{State: updater.StateIdle}})
 			terminal, shown := screen(t)
-			if status := run(t.Context(), []string{"status", "--bus", bus.Address}, terminal, &bytes.Buffer{}); status != exitOK {
+			if status := run(t.Context(), []string{"status", "--bus", bus.Address}, nil, terminal, &bytes.Buffer{}); status != exitOK {
 				t.Fatal(status)
 			}
 			await(t, shown, "Service:")
@@ -96,7 +96,7 @@ func followOnScreen(ctx context.Context, t *testing.T, bus *dbustest.Bus, termin
 	done = make(chan outcome)
 	go func() {
 		var stderr bytes.Buffer
-		status := run(ctx, []string{"update", "--follow", "--bus", bus.Address}, terminal, &stderr)
+		status := run(ctx, []string{"update", "--follow", "--bus", bus.Address}, nil, terminal, &stderr)
 		done <- outcome{status, "", stderr.String()}
 	}()
 	return done

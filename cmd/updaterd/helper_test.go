@@ -124,13 +124,25 @@ func (e *fakeEngine) Check(context.Context) (updater.Check, error) { return upda
 func (e *fakeEngine) Acceptable(context.Context, string) error     { return nil }
 func (e *fakeEngine) ConfirmGood([]updater.Installed) error        { return nil }
 
-func (e *fakeEngine) Update(_ context.Context, version string, report func(updater.Status)) (updater.Outcome, error) {
-	report(updater.Status{Version: version, Stage: updater.StageSwapping, Progress: 0.9})
+func (e *fakeEngine) Update(_ context.Context, q updater.Request) (updater.Outcome, error) {
+	q.Report(updater.Status{Version: q.Version, Stage: updater.StageSwapping, Progress: 0.9})
 	close(e.inSwap)
 	<-e.goOn
-	report(updater.Status{Version: version, Stage: updater.StageDone, Progress: 1})
-	return updater.Outcome{Version: version}, nil
+	q.Report(updater.Status{Version: q.Version, Stage: updater.StageDone, Progress: 1})
+	return updater.Outcome{Version: q.Version, Installed: true}, nil
 }
+
+func (e *fakeEngine) Plan(context.Context, string) (updater.Plan, error) {
+	return updater.Plan{}, updater.ErrNoUpdate
+}
+
+func (e *fakeEngine) Rollback(context.Context, string) (updater.Outcome, error) {
+	return updater.Outcome{}, updater.ErrUnknownVersion
+}
+
+func (e *fakeEngine) MarkBoot(context.Context, bool) error { return nil }
+
+func (e *fakeEngine) Forgive(string, []updater.Installed) error { return updater.ErrUnknownVersion }
 
 func (e *fakeEngine) Installed(context.Context) ([]updater.Installed, error) {
 	return nil, nil

@@ -5,22 +5,45 @@ package main
 import (
 	"io"
 	"log/slog"
+	"os"
+
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
-// newLog writes lines to stderr, which is the journal's under systemd: that
-// adds time, unit and host itself.
+// eventKey is the attribute that says which event an entry tells of, see
+// messageIDs. It is for programs: lines do not have it.
+const eventKey = "event"
+
+// newLog writes to the journal, with fields, where the service manager has
+// connected stderr to it, and else lines to w.
 func newLog(w io.Writer, verbose bool) *slog.Logger {
 	level := slog.LevelInfo
 	if verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+	lines := newLines(w, level)
+	if w == os.Stderr && stderrIsJournal() {
+		return slog.New(&journalHandler{lines: lines, send: journal.Send})
+	}
+	return slog.New(lines)
+}
+
+// stderrIsJournal tells whether entries may go past stderr: a variable that
+// says so and is wrong, or left over from a parent, does not count.
+func stderrIsJournal() bool {
+	is, err := journal.StderrIsJournalStream()
+	return is && err == nil
+}
+
+// newLines leaves out the time: whoever keeps the lines adds it.
+func newLines(w io.Writer, level slog.Level) slog.Handler {
+	return slog.NewTextHandler(w, &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey && len(groups) == 0 {
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == eventKey) {
 				return slog.Attr{}
 			}
 			return a
 		},
-	}))
+	})
 }

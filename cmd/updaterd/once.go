@@ -19,7 +19,7 @@ func once(ctx context.Context, o options, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, u.Close()) }()
 	recoverAndConfirm(ctx, u, log)
-	outcome, err := u.Update(ctx, "", logStages(log))
+	outcome, err := u.Update(ctx, updater.Request{Report: logStages(log)})
 	for _, n := range outcome.Notes {
 		log.Info(n)
 	}

@@ -43,6 +43,19 @@ func (d *Dir) File(name string) (*File, error) {
 	return c, nil
 }
 
+// SizeBytes is how much of a payload there is, without opening it.
+func (d *Dir) SizeBytes(name string) (int64, error) {
+	var st unix.Stat_t
+	err := unix.Fstatat(int(d.folder.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, unix.ENOENT) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, &os.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return st.Size, nil
+}
+
 func (c *File) load() error {
 	size, err := c.f.Seek(0, io.SeekEnd)
 	if err != nil {

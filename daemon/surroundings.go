@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/clipos/updater/daemon/internal/power"
+	"github.com/clipos/updater/policy"
+	"github.com/clipos/updater/updater"
+)
+
+const (
+	// lookInterval is how often the surroundings are looked at.
+	lookInterval = time.Minute
+	// lookLimit bounds one look.
+	lookLimit = 5 * time.Second
+)
+
+// surroundings are what of the machine's state automatic work depends on.
+type surroundings struct {
+	onBattery    bool
+	powerError   error
+	metered      bool
+	meteredError error
+}
+
+func (d *Daemon) lookAround(ctx context.Context) surroundings {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	var s surroundings
+	if d.Sysfs != "" {
+		s.onBattery, s.powerError = power.OnBattery(d.Sysfs)
+	}
+	if d.Metered != nil {
+		s.metered, s.meteredError = d.Metered(ctx)
+	}
+	return s
+}
+
+// watchSurroundings looks around now and then, and when asked to. It runs
+// beside the loop, which must not wait for anybody.
+func (d *Daemon) watchSurroundings(ctx context.Context) {
+	poll := time.NewTicker(lookInterval)
+	defer poll.Stop()
+	for {
+		select {
+		case <-poll.C:
+		case <-d.look:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case d.seen <- d.lookAround(ctx):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// lookSoon asks for a look at the surroundings; what follows from it is done
+// then.
+func (d *Daemon) lookSoon() {
+	select {
+	case d.look <- struct{}{}:
+	default: // asked for already
+	}
+}
+
+// conditions are what the rules are held against now.
+func (d *Daemon) conditions() policy.Conditions {
+	record := d.system().Record()
+	c := policy.Conditions{
+		Now:          d.wall(),
+		OnBattery:    d.around.onBattery,
+		PowerError:   d.around.powerError,
+		Metered:      d.around.metered,
+		MeteredError: d.around.meteredError,
+		Unconfirmed:  d.isUnconfirmed(),
+	}
+	if record.Hold.Holds(c.Now) {
+		c.Held, c.HoldReason, c.HeldUntil = true, record.Hold.Reason, record.Hold.Until
+	}
+	if d.failures > 0 {
+		c.RetryAt, c.LastFailure = d.schedule.RetryAt(d.failed, d.failures), d.failedWhy
+	}
+	if d.offer.FailedBefore {
+		c.FailedVersion = d.offer.Version
+	}
+	return c
+}
+
+// isUnconfirmed tells that the running version's boots are still counted: it
+// may yet turn out bad, and an update would overwrite what the machine would
+// go back to.
+func (d *Daemon) isUnconfirmed() bool {
+	for _, i := range d.installed {
+		if i.State == updater.InstalledRunning {
+			return i.TriesLeft >= 0
+		}
+	}
+	return false
+}

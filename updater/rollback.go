@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/clipos/updater/efi"
+	"github.com/clipos/updater/policy"
+)
+
+// Rollback makes an installed version the one that boots next, by the loader's
+// default where its order would start another: the fallback when version is
+// empty. The running version takes back an update that waits for a reboot. ErrUnknownVersion for what is not installed
+// or cannot be started, ErrBootOrderConflict where the loader cannot be told.
+func (u *Updater) Rollback(ctx context.Context, version string) (Outcome, error) {
+	v, err := u.rollback(ctx, version)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("cannot roll back: %w", err)
+	}
+	return Outcome{Version: v.String(), Installed: true}, nil
+}
+
+func (u *Updater) rollback(ctx context.Context, version string) (policy.Version, error) {
+	d, err := u.survey(ctx)
+	if err != nil {
+		return policy.Version{}, err
+	}
+	v, err := u.rollbackTarget(d, version)
+	if err != nil {
+		return v, err
+	}
+	return v, u.bootNext(d, v)
+}
+
+func (u *Updater) rollbackTarget(d disk, version string) (policy.Version, error) {
+	if version == "" {
+		return u.fallback(d)
+	}
+	v, err := policy.ParseVersion(version)
+	if err == nil && !d.boots(v) {
+		err = fmt.Errorf("%w: %s is not installed, or cannot be started", ErrUnknownVersion, v)
+	}
+	return v, err
+}
+
+// fallback is the newest version that is neither running nor pending. Where an
+// update that waits for a reboot has taken its place, it is the running one.
+func (u *Updater) fallback(d disk) (policy.Version, error) {
+	list := u.installed(d)
+	for _, i := range list {
+		if i.State == InstalledFallback {
+			return policy.ParseVersion(i.Version)
+		}
+	}
+	if pending(list) != "" && d.boots(u.config.Running) {
+		return u.config.Running, nil
+	}
+	return policy.Version{}, fmt.Errorf("%w: there is no fallback", ErrUnknownVersion)
+}
+
+// bootNext makes the loader start a version from now on.
+func (u *Updater) bootNext(d disk, v policy.Version) error {
+	pin, err := u.pinFor(d, v)
+	if err != nil {
+		return err
+	}
+	// Recorded first, as in the swap: the next start completes it.
+	err = u.store.Change(func(r *Record) {
+		r.PendingVersion, r.PendingBoot = "", ""
+		if v.Compare(u.config.Running) != 0 {
+			await(r, v, u.config.BootID)
+		}
+	})
+	if err == nil && pin != d.entries.Default {
+		err = writeFailed(u.entries.SetDefault(pin))
+	}
+	if err == nil {
+		err = u.setMarker(v.Compare(u.config.Running) != 0)
+	}
+	return err
+}
+
+// pinFor returns the default with which the loader starts a version, "" for
+// none.
+func (u *Updater) pinFor(d disk, v policy.Version) (string, error) {
+	var entry ownEntry
+	for _, e := range d.own() {
+		if e.version.Compare(v) == 0 && !e.Name.Temporary && e.whole && !e.exhausted() {
+			entry = e
+		}
+	}
+	own := d.entries.Default == "" || efi.OwnDefault(u.config.OSName, d.entries.Default)
+	pin := efi.DefaultPattern(entry.Name)
+	if u.config.starts(d.entries.Entries, "") == entry.File {
+		pin = ""
+	}
+	switch {
+	case u.config.starts(d.entries.Entries, d.entries.Default) == entry.File && (!own || pin != ""):
+		return d.entries.Default, nil
+	case !own:
+		return "", fmt.Errorf("%w: its default is set to %q by somebody else", ErrBootOrderConflict, d.entries.Default)
+	case pin != d.entries.Default && !d.entries.DefaultWritable:
+		return "", fmt.Errorf("%w: its variables cannot be written", ErrBootOrderConflict)
+	case u.config.starts(d.entries.Entries, pin) != entry.File:
+		return "", fmt.Errorf("%w: %q would not start %q", ErrBootOrderConflict, pin, entry.File)
+	}
+	return pin, nil
+}
+
+// MarkBoot says whether the running version came up good, in the boot entry's
+// counter as systemd-bless-boot(8) would, and in the record. After "bad" the
+// loader starts the fallback, if there is one.
+func (u *Updater) MarkBoot(ctx context.Context, good bool) error {
+	d, err := u.survey(ctx)
+	if err != nil {
+		return err
+	}
+	if good {
+		return u.markGood(d)
+	}
+	return u.markBad(ctx, d)
+}
+
+func (u *Updater) markGood(d disk) error {
+	for _, e := range u.running(d) {
+		if _, err := u.entries.Bless(e.File); err != nil {
+			return writeFailed(err)
+		}
+	}
+	return u.confirm()
+}
+
+func (u *Updater) markBad(ctx context.Context, d disk) error {
+	// Pending, so that the return to an older version is noticed.
+	err := u.store.Change(func(r *Record) {
+		await(r, u.config.Running, u.config.BootID)
+		condemn(r, u.config.Running)
+	})
+	for _, e := range u.running(d) {
+		if err == nil {
+			_, err = u.entries.Condemn(e.File)
+		}
+	}
+	if err != nil {
+		return writeFailed(err)
+	}
+	// A default that names the running version goes before the counter.
+	if d, err = u.survey(ctx); err != nil {
+		return err
+	}
+	return u.mendDefault(d)
+}
+
+// running are the entries of the running version.
+func (u *Updater) running(d disk) []ownEntry {
+	var entries []ownEntry
+	for _, e := range d.own() {
+		if e.version.Compare(u.config.Running) == 0 && !e.Name.Temporary {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
