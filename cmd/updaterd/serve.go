@@ -48,7 +48,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		Notify:           notify,
 		WatchdogInterval: watchdog,
 		BootComplete:     bootComplete(o.bus),
-		PowerSupplies:    o.paths.At("/sys/class/power_supply"),
+		Sysfs:            o.paths.At("/sys"),
 		Metered:          func(ctx context.Context) (bool, error) { return dbusapi.Metered(ctx, o.bus) },
 		Inhibit:          func(ctx context.Context, why string) (func(), error) { return dbusapi.Inhibit(ctx, o.bus, why) },
 		ReadAgain:        func() (daemon.Engine, policy.Rules, error) { return readAgain(o, config, u) },
@@ -72,7 +72,10 @@ func readAgain(o options, was *updater.Config, u *updater.Updater) (daemon.Engin
 		return nil, policy.Rules{}, fmt.Errorf("%w: os_name or the running version has changed: restart the service", updater.ErrConfigInvalid)
 	}
 	rules, err := updater.LoadRules(o.paths)
-	return u.Reconfigured(config), rules, err
+	if err != nil {
+		return nil, policy.Rules{}, err
+	}
+	return u.Reconfigured(config), rules, nil
 }
 
 // reloadOnHangup obeys SIGHUP until ctx ends or stop is called. One that comes
@@ -109,6 +112,9 @@ func runBoth(ctx context.Context, d *daemon.Daemon, service *dbusapi.Service) er
 		return err
 	}
 	d.Prepare(ctx)
+	if ctx.Err() != nil {
+		return nil // nobody is to find what was not read to the end
+	}
 	onBus, leaveBus := context.WithCancel(context.WithoutCancel(ctx))
 	defer leaveBus()
 	ready := make(chan struct{})
