@@ -68,14 +68,15 @@ func (d *Daemon) checked(j *job) {
 // far as the rules allow now. What an earlier run knew of waits as long as the
 // first check does: a machine that starts has other things to do.
 func (d *Daemon) continueBySchedule(ctx context.Context) {
-	if d.job != nil || ctx.Err() != nil || time.Since(d.started) < d.Rules.FirstCheck {
+	if d.job != nil || ctx.Err() != nil {
 		return
 	}
 	c := d.conditions()
 	blockers := d.blockers(c)
 	install := len(blockers) == 0
 	ahead := d.wanted != d.fetched && len(d.Rules.FetchBlockers(c)) == 0
-	if d.wanted == "" || !install && !ahead {
+	early := time.Since(d.started) < d.Rules.FirstCheck
+	if d.wanted == "" || early || !install && !ahead {
 		if !slices.Equal(blockers, d.view.Blockers) {
 			d.publish()
 		}
