@@ -149,11 +149,11 @@ func (m *machine) wantBlockers(want ...policy.BlockerCode) {
 	}
 }
 
-// wantUpdates wants so many to have begun.
-func (m *machine) wantUpdates(version string, want int) {
+// wantUpdates wants so many updates to the newer version to have begun.
+func (m *machine) wantUpdates(want int) {
 	m.t.Helper()
-	if got := m.engine.count("update " + version); got != want {
-		m.t.Errorf("%d updates to %s began, want %d", got, version, want)
+	if got := m.engine.count("update " + newer); got != want {
+		m.t.Errorf("%d updates to %s began, want %d", got, newer, want)
 	}
 }
 

@@ -336,22 +336,22 @@ func TestInhibitor(t *testing.T) {
 				if test.cancel {
 					e.holdAt[updater.StageInstalling] = make(chan struct{})
 				}
-				var m *machine
+				m := newMachine(t, e, within(t, test.mode))
 				note := func(line string) {
+					time.Sleep(time.Millisecond) // for what was reported before
 					m.heard.mu.Lock()
 					defer m.heard.mu.Unlock()
 					m.heard.lines = append(m.heard.lines, line)
 				}
-				m = boot(t, e, within(t, test.mode), func(o *Options) {
-					o.Inhibit = func(_ context.Context, why string) (func(), error) {
-						time.Sleep(time.Millisecond) // for what was reported before
-						note("inhibit")
-						if why != "Installing "+newer {
-							t.Errorf("inhibited for %q", why)
-						}
-						return func() { time.Sleep(time.Millisecond); note("release") }, test.err
+				m.Inhibit = func(_ context.Context, why string) (func(), error) {
+					note("inhibit")
+					if why != "Installing "+newer {
+						t.Errorf("inhibited for %q", why)
 					}
-				})
+					return func() { note("release") }, test.err
+				}
+				m.start()
+				defer m.shutDown()
 				pass(11 * time.Minute)
 				if test.cancel {
 					wantError(t, m.Cancel(t.Context(), ""), nil)
