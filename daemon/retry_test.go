@@ -169,7 +169,7 @@ func TestStoppedIsNoFailure(t *testing.T) {
 			m := newMachine(t, e, daily(t))
 			m.start()
 			pass(20 * time.Minute)
-			m.wantUpdates(day+1)
+			m.wantUpdates(day + 1)
 			m.wantBlockers()
 			m.shutDown()
 		}
@@ -218,7 +218,7 @@ func TestFailedByHand(t *testing.T) {
 			e.set(func() { clear(e.failAt) })
 			wantError(t, m.Unhold(t.Context()), nil)
 			synctest.Wait()
-			m.wantUpdates(before+updates)
+			m.wantUpdates(before + updates)
 		})
 	}
 }
