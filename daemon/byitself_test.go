@@ -106,6 +106,24 @@ func TestFetchedIsRemembered(t *testing.T) {
 	})
 }
 
+// TestCacheUsedForAnother: the cache holds one version, and what was fetched
+// ahead is fetched again when somebody's attempt at another has failed.
+func TestCacheUsedForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		e.serve(offer(newer))
+		m := boot(t, e, within(t, policy.ModeFetch))
+		pass(20 * time.Minute)
+		m.wantUpdates(1)
+		e.set(func() { e.failAt[updater.StageVerifying] = updater.ErrContentMismatch })
+		wantError(t, m.heard.outcome(t, m.update(newest)), updater.ErrContentMismatch)
+		m.wantUpdates(2) // at once: the other's failure says nothing about this one
+		e.set(func() { clear(e.failAt) })
+		pass(24 * time.Hour)
+		m.wantResults(updater.ResultFetched, updater.ResultFailed, updater.ResultFailed, updater.ResultFetched)
+	})
+}
+
 // TestWindow: what was found by day is fetched at once, and installed in the
 // night. The bubble begins at midnight UTC.
 func TestWindow(t *testing.T) {
