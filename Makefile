@@ -12,6 +12,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 # Stamped into the programs; a source archive has no git.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The manual pages' date; a source archive has no git.
+MAN_DATE ?= $(shell git log -1 --format=%cs 2>/dev/null || date +%F)
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
@@ -30,6 +32,10 @@ help: ## this list
 .PHONY: demo
 demo: ## an update from end to end on a machine in a temporary folder, with proofs
 	@test/demo
+
+.PHONY: demo-shell
+demo-shell: ## the demo's machine before its update, with its bus, to play with
+	@test/demo shell
 
 .PHONY: test
 test: ## all tests with the race detector, and a short run of every fuzz target
@@ -64,8 +70,12 @@ $(GOLANGCI_DIR)/golangci-lint:
 build: ## static programs in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
 
+.PHONY: man
+man: ## manual pages in build/man
+	go run ./test/cmd/mkman --out build/man --date $(MAN_DATE) docs/man/*.md dbusapi/*.xml
+
 .PHONY: install
-install: build ## programs, units and bus files under DESTDIR with PREFIX (/usr)
+install: build man ## programs, units, bus files, manual pages, completion under DESTDIR with PREFIX (/usr)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
 	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
@@ -73,6 +83,14 @@ install: build ## programs, units and bus files under DESTDIR with PREFIX (/usr)
 	$(call install-data,dbusapi/*.service,share/dbus-1/system-services)
 	$(call install-data,dbusapi/*.xml,share/dbus-1/interfaces)
 	$(call install-data,dbusapi/*.policy,share/polkit-1/actions)
+	for section in 1 5 8; do \
+		$(INSTALL) -d "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
+		$(INSTALL) -m 644 build/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
+	done
+	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
+	$(call install-data,cmd/updaterctl/completion/_*,share/zsh/site-functions)
+	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
 
 # install-data installs the files that match the patterns $(1), if there are
 # any, into the folder $(2) under PREFIX.

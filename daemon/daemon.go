@@ -54,8 +54,8 @@ type Options struct {
 	WatchdogInterval time.Duration
 	// BootComplete tells whether the system has come up completely.
 	BootComplete func(context.Context) (bool, error)
-	// Sysfs is where sysfs is mounted, which shows the power supplies, "" for
-	// a machine without any.
+	// Sysfs is where sysfs is mounted, which shows the power supplies; "" for
+	// a machine without.
 	Sysfs string
 	// Metered tells whether the machine's network costs by volume.
 	Metered func(context.Context) (bool, error)

@@ -100,7 +100,9 @@ func (d *Daemon) finishUpdate(r jobResult) []updater.Event {
 	s := &d.view.Status
 	s.BytesPerSecond, s.Remaining, s.Cancelable = 0, 0, false
 	d.settle(r)
-	events := []updater.Event{updater.CompletedEvent{Transaction: j.transaction, Version: j.version, Err: r.err}}
+	events := []updater.Event{updater.CompletedEvent{
+		Transaction: j.transaction, Version: j.version, Err: r.err, FetchedBytes: r.outcome.FetchedBytes,
+	}}
 	log := d.Log.With("version", j.version, "transaction", j.transaction)
 	switch {
 	case r.err != nil:

@@ -17,3 +17,9 @@ const (
 	actionMarkBoot        action = "mark-boot"
 	actionReload          action = "reload"
 )
+
+// actions are all there are.
+var actions = []action{
+	actionCheck, actionUpdate, actionUpdateToVersion, actionCancel,
+	actionRollback, actionHold, actionMarkBoot, actionReload,
+}

@@ -5,9 +5,12 @@ package dbusapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
@@ -17,27 +20,58 @@ func TestClient(t *testing.T) {
 	bus := dbustest.Start(t)
 	c := &fakeController{}
 	start(t, bus, c)
-	client := newClient(t, bus)
+	client, ctx := newClient(t, bus), t.Context()
+	tomorrow := time.Now().Add(24 * time.Hour)
 
-	check, err := client.Check(t.Context())
+	check, err := client.Check(ctx)
 	if want := (updater.Check{Available: true, Version: "5.0.0", Running: "4.9.0", DownloadBytes: 1 << 30}); err != nil || check != want {
 		t.Errorf("%+v %v", check, err)
 	}
-	transaction, err := client.Update(t.Context(), "5.0.0")
-	if err != nil || transaction != "t1" {
+	if transaction, err := client.Update(ctx, "5.0.0"); err != nil || transaction != "t1" {
 		t.Errorf("%q %v", transaction, err)
 	}
-	if err := client.Cancel(t.Context(), "t1"); err != nil {
-		t.Errorf("%v", err)
+	if plan, err := client.Plan(ctx, "5.0.0"); err != nil || !reflect.DeepEqual(plan, samplePlan) {
+		t.Errorf("%+v %v", plan, err)
 	}
-	got, err := client.ListVersions(t.Context())
-	want, _ := c.ListVersions(t.Context())
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%+v %v", got, err)
+	versions, err := client.ListVersions(ctx)
+	want, _ := (&fakeController{}).ListVersions(ctx)
+	if err != nil || !slices.Equal(versions, want) {
+		t.Errorf("%+v %v", versions, err)
 	}
-	if asked := c.calls(); !slices.Equal(asked, []string{"check", "update 5.0.0", "cancel t1", "list", "list"}) {
-		t.Errorf("asked %q", asked)
+	if chosen, err := client.Rollback(ctx, ""); err != nil || chosen != "4.8.0" {
+		t.Errorf("%q %v", chosen, err)
 	}
+	history, err := client.History(ctx, 10)
+	for i := range history {
+		history[i].Started, history[i].Finished = inUTC(history[i].Started), inUTC(history[i].Finished)
+	}
+	if err != nil || !slices.Equal(history, sampleHistory) {
+		t.Errorf("%+v %v", history, err)
+	}
+	err = errors.Join(
+		client.Cancel(ctx, "t1"),
+		client.MarkBoot(ctx, "good", "it runs"), client.MarkBoot(ctx, "bad", ""),
+		client.Hold(ctx, "audit", tomorrow), client.Hold(ctx, "audit", time.Time{}), client.Unhold(ctx),
+		client.ForgetFailure(ctx, "5.0.0"), client.Reload(ctx))
+	if err != nil {
+		t.Error(err)
+	}
+	wantAsked := []string{
+		"check", "update 5.0.0", "plan 5.0.0", "list", "rollback ", "history 10", "cancel t1",
+		"mark true it runs", "mark false ", fmt.Sprintf("hold audit %d", tomorrow.UnixMicro()), "hold audit 0", "unhold",
+		"forget 5.0.0", "reload",
+	}
+	if asked := c.calls(); !slices.Equal(asked, wantAsked) {
+		t.Errorf("asked %q, want %q", asked, wantAsked)
+	}
+}
+
+// inUTC is t as the samples have it; never stays never.
+func inUTC(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
 }
 
 func TestClientWithoutAService(t *testing.T) {
@@ -61,7 +95,7 @@ func TestClientWithoutABus(t *testing.T) {
 	}
 }
 
-// A call ends with its context although the service does not answer.
+// Pitfall 6: a call ends with its context although the service does not answer.
 func TestCallEndsWithItsContext(t *testing.T) {
 	bus := dbustest.Start(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -74,21 +74,21 @@ func (c *descriptorConn) Read(p []byte) (int, error) {
 
 // next reads one message; unread stays empty when it is no answer.
 func (c *descriptorConn) next() error {
-	message := make([]byte, fixedHeaderBytes)
-	came, err := c.readFull(message)
+	header := make([]byte, fixedHeaderBytes)
+	came, err := c.readFull(header)
 	defer func() { closeAll(came) }()
 	if err != nil {
 		return err
 	}
-	size, err := messageBytes(message)
+	size, err := messageBytes(header)
 	if err != nil {
 		return err
 	}
 	if size > maxMessageBytes {
 		return fmt.Errorf("a message of %d bytes where a short answer is due", size)
 	}
-	message = append(message, make([]byte, size-fixedHeaderBytes)...)
-	late, err := c.readFull(message[fixedHeaderBytes:])
+	message := make([]byte, size)
+	late, err := c.readFull(message[copy(message, header):])
 	came = append(came, late...)
 	if err != nil {
 		return err

@@ -29,8 +29,13 @@
 // So descriptors are never negotiated, messages over 64 KiB and messages that
 // the library cannot decode are dropped before it sees them, signals from
 // others are ignored, handlers are bounded in number and time, and a panic in
-// one is an answer, not an end. Who a caller is, is asked of the bus; the
-// process id is never used, it may belong to somebody else a moment later.
+// one is an answer, not an end. Who a caller is, is asked of the bus, and what
+// it may do, of polkit; the process id is never used, it may belong to somebody
+// else a moment later. Root may do everything; without polkit, or with anything
+// but a clear yes from it, nobody else may do anything but read. A call that
+// waits until a person has been asked waits apart from the others, few of each
+// user, and is forgotten when its caller leaves; what is done after that is what
+// the message said.
 //
 // Text that came from outside (a server, a file name) reaches the bus cut to
 // [maxTextBytes] and as valid UTF-8: the bus disconnects a sender of anything

@@ -110,7 +110,7 @@ func encodeBlockers(blockers []updater.Blocker) []updater.Blocker {
 // decodeBlockers is the opposite of encodeBlockers; false for what is no a(ss).
 func decodeBlockers(v any) ([]updater.Blocker, bool) {
 	var blockers []updater.Blocker
-	if dbus.Store([]any{v}, &blockers) != nil {
+	if v == nil || dbus.Store([]any{v}, &blockers) != nil { // the library panics on nil
 		return nil, false
 	}
 	return blockers, true

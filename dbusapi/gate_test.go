@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -76,5 +77,49 @@ func TestGateComparesSignatures(t *testing.T) {
 	}}, "s", func(context.Context) (string, error) { return "", errors.New("was asked") })
 	if err == nil || err.Name != standardErrorPrefix+"InvalidArgs" {
 		t.Errorf("%v", err)
+	}
+}
+
+// Somebody is asked for as long as it takes: without a slot, and with the whole
+// time left for the handler after that. It is asked once.
+func TestGateWaitsForAPerson(t *testing.T) {
+	c := caller{uid: 7, name: ":1.7"}
+	refusal := standardError("AccessDenied", "no")
+	for name, tc := range map[string]struct {
+		person  error
+		granted action
+		want    string
+		runs    int
+	}{
+		"agrees":                      {nil, actionHold, "", 2},
+		"refuses":                     {refusal, actionHold, standardErrorPrefix + "AccessDenied", 1},
+		"agrees to something else":    {nil, actionReload, standardErrorPrefix + "InteractiveAuthorizationRequired", 2},
+		"is called away by an ending": {context.Canceled, actionHold, errorPrefix + "Cancelled", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := plainGate(1)
+				runs := 0
+				_, err := serve(t.Context(), g, dbus.Message{}, "", func(ctx context.Context) (string, error) {
+					runs++
+					if end, _ := ctx.Deadline(); time.Until(end) != g.limit {
+						t.Errorf("run %d has %v", runs, time.Until(end))
+					}
+					if isGranted(ctx, c, actionHold) {
+						return "done", nil
+					}
+					return "", &challengeError{caller: c, action: tc.granted, ask: func(context.Context) error {
+						if len(g.slots) != 0 {
+							t.Error("in a slot")
+						}
+						time.Sleep(time.Hour)
+						return tc.person
+					}}
+				})
+				if runs != tc.runs || (err == nil) != (tc.want == "") || err != nil && err.Name != tc.want {
+					t.Errorf("%v after %d runs, want %s after %d", err, runs, tc.want, tc.runs)
+				}
+			})
+		})
 	}
 }

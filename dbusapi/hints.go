@@ -11,7 +11,7 @@ var hints = map[string][]string{
 	"NoTransaction":  {"see what the service is doing with: updaterctl status"},
 	"NotCancelable":  {"it takes a few seconds; the running system is not touched"},
 	"Interrupted":    {"nothing is lost: start the update again"},
-	"UnknownVersion": {"see what the server offers with: updaterctl check"},
+	"UnknownVersion": {"see what the server offers with: updaterctl check, and what is installed with: updaterctl versions"},
 	"InvalidVersion": {"a version looks like 5.0.0 or 5.0.0-beta.3, without build metadata"},
 	"Downgrade": {
 		"a newer version was good on this machine: an offer of an older one is refused",

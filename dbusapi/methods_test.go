@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func TestBusctl(t *testing.T) {
 	}
 }
 
-// Wrong members and arguments get the standard errors, and the controller is
+// Pitfall 4: wrong members and arguments get the standard errors, and the controller is
 // not asked.
 func TestStandardErrors(t *testing.T) {
 	bus := dbustest.Start(t)
@@ -70,20 +71,29 @@ func TestStandardErrors(t *testing.T) {
 		want   string
 		say    string
 	}{
-		"method":           {Interface + ".Explode", nil, "UnknownMethod", "Explode"},
-		"interface":        {"org.clipos.Updater2.Check", nil, "UnknownInterface", "org.clipos.Updater2"},
-		"no arguments":     {Interface + ".Check", nil, "InvalidArgs", ""},
-		"too many":         {Interface + ".ListVersions", []any{"x"}, "InvalidArgs", ""},
-		"number for text":  {Interface + ".Update", []any{int32(65), none}, "InvalidArgs", `"sa{sv}"`},
-		"variant for text": {Interface + ".Cancel", []any{dbus.MakeVariant("t1")}, "InvalidArgs", `"s"`},
-		"path for text":    {Interface + ".Cancel", []any{dbus.ObjectPath("/t1")}, "InvalidArgs", `"s"`},
-		"numbers for keys": {Interface + ".Check", []any{map[uint32]dbus.Variant{1: dbus.MakeVariant("x")}}, "InvalidArgs", ""},
-		"text for options": {Interface + ".Check", []any{map[string]string{}}, "InvalidArgs", ""},
-		"list for options": {Interface + ".Check", []any{[]string{"x"}}, "InvalidArgs", ""},
-		"struct for text":  {Interface + ".Cancel", []any{errorPair{"a", "b"}}, "InvalidArgs", ""},
-		"option of Check":  {Interface + ".Check", []any{options}, "InvalidArgs", `"dry-run"`},
-		"option of Update": {Interface + ".Update", []any{"5.0.0", options}, "InvalidArgs", `"dry-run"`},
-		"property":         {propertiesInterface + ".Get", []any{Interface, "Nope"}, "UnknownProperty", "Nope"},
+		"method":              {Interface + ".Explode", nil, "UnknownMethod", "Explode"},
+		"interface":           {"org.clipos.Updater2.Check", nil, "UnknownInterface", "org.clipos.Updater2"},
+		"no arguments":        {Interface + ".Check", nil, "InvalidArgs", ""},
+		"too many":            {Interface + ".ListVersions", []any{"x"}, "InvalidArgs", ""},
+		"number for text":     {Interface + ".Update", []any{int32(65), none}, "InvalidArgs", `"sa{sv}"`},
+		"variant for text":    {Interface + ".Cancel", []any{dbus.MakeVariant("t1")}, "InvalidArgs", `"s"`},
+		"path for text":       {Interface + ".Cancel", []any{dbus.ObjectPath("/t1")}, "InvalidArgs", `"s"`},
+		"numbers for keys":    {Interface + ".Check", []any{map[uint32]dbus.Variant{1: dbus.MakeVariant("x")}}, "InvalidArgs", ""},
+		"text for options":    {Interface + ".Check", []any{map[string]string{}}, "InvalidArgs", ""},
+		"list for options":    {Interface + ".Check", []any{[]string{"x"}}, "InvalidArgs", ""},
+		"struct for text":     {Interface + ".Cancel", []any{errorPair{"a", "b"}}, "InvalidArgs", ""},
+		"option of Check":     {Interface + ".Check", []any{options}, "InvalidArgs", `"dry-run"`},
+		"option of Rollback":  {Interface + ".Rollback", []any{"", options}, "InvalidArgs", `"dry-run"`},
+		"result of MarkBoot":  {Interface + ".MarkBoot", []any{"great", "it runs"}, "InvalidArgs", `"great"`},
+		"long result":         {Interface + ".MarkBoot", []any{strings.Repeat("é", 20000), ""}, "InvalidArgs", `é"`},
+		"hold without reason": {Interface + ".Hold", []any{"", uint64(0)}, "InvalidArgs", "reason"},
+		"hold with a blank":   {Interface + ".Hold", []any{" ", uint64(0)}, "InvalidArgs", "reason"},
+		"hold until the past": {Interface + ".Hold", []any{"audit", micros(noon.AddDate(-10, 0, 0))}, "InvalidArgs", "future"},
+		"hold until 10000":    {Interface + ".Hold", []any{"audit", uint64(253402300800_000_000)}, "InvalidArgs", "future"},
+		"hold for ever":       {Interface + ".Hold", []any{"audit", uint64(math.MaxUint64)}, "InvalidArgs", "future"},
+		"signed limit":        {Interface + ".GetHistory", []any{int32(1)}, "InvalidArgs", `"u"`},
+		"option of Update":    {Interface + ".Update", []any{"5.0.0", options}, "InvalidArgs", `"dry-run"`},
+		"property":            {propertiesInterface + ".Get", []any{Interface, "Nope"}, "UnknownProperty", "Nope"},
 		"property of another interface": {
 			propertiesInterface + ".Get", []any{peerInterface, "State"}, "UnknownProperty", "State",
 		},
@@ -121,6 +131,12 @@ func TestCallerWithoutRights(t *testing.T) {
 		{"Update", "sa{sv}", "5.0.0", "0"},
 		{"Cancel", "s", ""},
 		{"Cancel", "s", "t1"},
+		{"Rollback", "sa{sv}", "", "0"},
+		{"MarkBoot", "ss", "good", ""},
+		{"Hold", "st", "audit", "0"},
+		{"Unhold"},
+		{"ForgetFailure", "s", "5.0.0"},
+		{"Reload"},
 	} {
 		out, complaints, err := call(args...)
 		if err == nil || !strings.Contains(complaints, "Access denied") {
@@ -246,17 +262,14 @@ func TestErrorsOfTheController(t *testing.T) {
 		update: func(context.Context, string) (string, error) { return "t9", failure },
 		cancel: func(context.Context, string) error { return failure },
 		list:   func(context.Context) ([]updater.Installed, error) { return nil, failure },
+		err:    failure,
 	}
 	start(t, bus, c)
 	client := newClient(t, bus)
-	for name, call := range map[string]func() error{
-		"Check":        func() error { _, err := client.Check(t.Context()); return err },
-		"Update":       func() error { _, err := client.Update(t.Context(), ""); return err },
-		"Cancel":       func() error { return client.Cancel(t.Context(), "") },
-		"ListVersions": func() error { _, err := client.ListVersions(t.Context()); return err },
-	} {
+	for _, call := range calls {
+		name := call.method
 		var remote *RemoteError
-		err := call()
+		err := call.call(t.Context(), client)
 		if !errors.As(err, &remote) || remote.Name != "org.clipos.Updater1.Error.VolumeTooSmall" ||
 			remote.Message != "volume core_5.0.0: volume too small" {
 			t.Errorf("%s: %v", name, err)

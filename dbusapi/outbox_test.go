@@ -106,10 +106,11 @@ func TestOutboxRenewed(t *testing.T) {
 	o.putEvent(updater.CompletedEvent{Transaction: "t1"})
 	o.putProperties(at("done", 1))
 	o.putEvent(updater.RebootRequiredEvent{Version: "5.0.0"})
+	o.putEvent(updater.RolledBackEvent{From: "5.0.0", To: "4.9.0"})
 	if newest := o.renew(); newest[4] != "done" {
 		t.Errorf("the newest is %v", newest[4])
 	}
-	expect(t, told(o, noon), "updater.CompletedEvent", "updater.RebootRequiredEvent")
+	expect(t, told(o, noon), "updater.CompletedEvent", "updater.RebootRequiredEvent", "updater.RolledBackEvent")
 }
 
 func TestOutboxPutBackComesFirst(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +31,8 @@ func TestSecondInstanceIsRefused(t *testing.T) {
 	} {
 		second := newService(t, bus, &fakeController{})
 		second.former = f
-		if err := second.Run(t.Context(), func() { t.Error("ready") }); !errors.Is(err, ErrNameTaken) {
+		if err := second.Run(t.Context(), func() { t.Error("ready") }); !errors.Is(err, ErrNameTaken) ||
+			!strings.Contains(err.Error(), "org.clipos.Updater1 is taken") || ErrorName(err) != "Busy" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -45,7 +48,7 @@ func TestNoBusAtTheStartIsAnError(t *testing.T) {
 	}
 }
 
-// A bus that accepts and says nothing holds nobody up for ever.
+// Pitfall 6: a bus that accepts and says nothing holds nobody up for ever.
 func TestSilentBusDoesNotOutliveTheContext(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "bus")
 	listener, err := net.Listen("unix", socket)
@@ -65,8 +68,8 @@ func TestSilentBusDoesNotOutliveTheContext(t *testing.T) {
 	}
 }
 
-// The bus goes away in the middle of a job: the job goes on, and what happened
-// meanwhile is told when the bus is back.
+// Pitfall 6: the bus goes away in the middle of a job: the job goes on, and what happened
+// meanwhile is told once when the name is back.
 func TestBusRestart(t *testing.T) {
 	bus := dbustest.Start(t)
 	s := start(t, bus, &fakeController{})
@@ -74,25 +77,32 @@ func TestBusRestart(t *testing.T) {
 	bus.Stop()
 	s.Publish(updater.Overview{State: updater.StateRebootRequired, PendingVersion: "5.0.0"})
 	s.Emit(updater.ProgressEvent{Transaction: "t1"})
-	s.Emit(updater.CompletedEvent{Transaction: "t1", Version: "5.0.0"})
+	want := []Event{
+		updater.CompletedEvent{Transaction: "t1", Version: "5.0.0"},
+		updater.RebootRequiredEvent{Version: "5.0.0"},
+		updater.RolledBackEvent{From: "5.0.0", To: "4.9.0"},
+		updater.CompletedEvent{Transaction: "last"},
+	}
+	for _, e := range want[:3] {
+		s.Emit(e.(updater.Event))
+	}
 
 	bus.Restart(t)
-	client := newClient(t, bus)
-	events := eventsOf(t, client)
-	var completed *updater.CompletedEvent
+	events := eventsOf(t, newClient(t, bus))
+	s.Emit(want[3].(updater.Event))
+	var told []Event
 	var seen Overview
-	for completed == nil || seen.State == "" {
+	for seen.State == "" || !slices.Contains(told, want[3]) {
 		switch e := (<-events).(type) {
-		case updater.CompletedEvent:
-			completed = &e
-		case updater.ProgressEvent:
-			t.Error("progress of a job that has ended")
 		case Changed:
 			seen = e.Overview
+		case Vanished, Returned:
+		default:
+			told = append(told, e)
 		}
 	}
-	if *completed != (updater.CompletedEvent{Transaction: "t1", Version: "5.0.0"}) {
-		t.Errorf("%+v", *completed)
+	if !slices.Equal(told, want) {
+		t.Errorf("told %+v, want %+v", told, want)
 	}
 	if seen.State != updater.StateRebootRequired || seen.PendingVersion != "5.0.0" {
 		t.Errorf("%+v", seen)
@@ -175,7 +185,7 @@ func TestEndOfRunTellsTheRest(t *testing.T) {
 	}
 }
 
-// Publishing and emitting never wait, bus or no bus, and the library's own
+// Pitfall 4: publishing and emitting never wait, bus or no bus; the library's own
 // properties would panic here.
 func TestPublishWithoutABus(t *testing.T) {
 	bus := dbustest.Start(t)
@@ -187,7 +197,7 @@ func TestPublishWithoutABus(t *testing.T) {
 	}
 }
 
-// Everybody reads while the state changes; the race detector watches.
+// Pitfall 4: everybody reads while the state changes; the race detector watches.
 func TestReadsWhilePublishing(t *testing.T) {
 	bus := dbustest.Start(t)
 	s := start(t, bus, &fakeController{})

@@ -235,6 +235,7 @@ func TestRulesWindows(t *testing.T) {
 		t.Error("without windows there is one")
 	}
 	r := strict(t)
+	r.Windows = append(r.Windows, policy.Window{})
 	saturday := at(t, "2026-11-28T22:00:00+01:00", now.Location())
 	if r.InWindow(now) || !r.NextWindow(now).Equal(saturday) {
 		t.Errorf("next window %s, want %s", r.NextWindow(now), saturday)

@@ -160,6 +160,7 @@ func TestWindow(t *testing.T) {
 		"autumn, two hours":        {"02:00-03:00", paris, "2026-10-25T02:59:59+01:00", true, "2026-10-26T02:00:00+01:00"},
 		"midnight left out":        {"Sun 00:00-02:00", "America/Sao_Paulo", "2018-11-04T01:00:00-02:00", true, "2018-11-04T01:00:00-02:00"},
 		"midnight twice":           {"Sun 00:00-02:00", "America/St_Johns", "2010-11-06T23:30:00-03:30", true, "2010-11-14T00:00:00-03:30"},
+		"a begin left out":         {"Fri 22:00-06:00", "Pacific/Apia", "2011-12-31T00:00:00+14:00", true, "2011-12-31T00:00:00+14:00"},
 		"a day left out":           {"Fri 00:00-24:00", "Pacific/Apia", "2011-12-29T23:59:59-10:00", false, "2012-01-06T00:00:00+14:00"},
 	} {
 		t.Run(name, func(t *testing.T) {

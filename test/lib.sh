@@ -89,7 +89,7 @@ build_programs() {
 # file AUTHORITY and keeps its images, of SIZE, in a folder.
 make_system() {
 	local root=$1 version=$2 url=$3 authority=$4 size=$5
-	mkdir -p "$root"/{etc/updater,usr/lib/updater,run,dev,sys,var/lib/images,mnt/efiboot/EFI/Linux}
+	mkdir -p "$root"/{etc/updater,usr/lib/updater,run,dev,sys/firmware/efi/efivars,var/lib/images,mnt/efiboot/EFI/Linux}
 	mkdir -m 700 "$root/var/lib/updater"
 	cat >"$root/etc/os-release" <<-END
 		NAME="CLIP OS"

@@ -33,9 +33,6 @@ func (o *output) status(v dbusapi.Overview) error {
 	f.add("Available", orNone(v.AvailableVersion), plain)
 	f.add("Waiting for a reboot", orNone(v.PendingVersion), plain)
 	f.add("Fallback", orNone(v.FallbackVersion), plain)
-	if v.Held {
-		f.add("Held", clean(v.HoldReason), attention)
-	}
 	f.addBlockers(v.Blockers)
 	if len(v.FailedVersions) > 0 {
 		f.add("Did not come up", clean(strings.Join(v.FailedVersions, ", ")), bad)
@@ -63,7 +60,8 @@ func (f *facts) addState(o *output, v dbusapi.Overview) {
 	f.add("State", text, plain)
 }
 
-// addBlockers adds why nothing is installed by itself, a line for each reason.
+// addBlockers adds why nothing is installed by itself, a line for each reason;
+// that updates are held is one.
 func (f *facts) addBlockers(blockers []updater.Blocker) {
 	for _, b := range blockers {
 		f.add("Blocked", fmt.Sprintf("%s (%s)", clean(b.Text), clean(string(b.Code))), attention)
@@ -121,7 +119,11 @@ func check(ctx context.Context, s *session) error {
 
 // offer is what a check found.
 func offer(c updater.Check) string {
-	if !c.Available {
+	switch {
+	case c.FailedBefore:
+		return fmt.Sprintf("no update: %s runs, the server offers %s, which did not come up here; to allow it: updaterctl forget %[2]s",
+			clean(c.Running), clean(c.Version))
+	case !c.Available:
 		return fmt.Sprintf("no update: %s runs, the server offers %s", clean(c.Running), orNone(c.Version))
 	}
 	text := fmt.Sprintf("%s is available, %s runs", clean(c.Version), clean(c.Running))

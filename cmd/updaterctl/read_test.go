@@ -45,14 +45,13 @@ func TestStatusOfABlockedMachine(t *testing.T) {
 	o := updater.Overview{
 		State: updater.StateIdle, Held: true, HoldReason: "a fair\x1b[2J",
 		Blockers: []updater.Blocker{
-			{Code: "held", Text: "held until tomorrow: a fair"}, {Code: "metered", Text: "the network costs by volume"},
+			{Code: "held", Text: "held until tomorrow: a fair\x1b[2J"}, {Code: "metered", Text: "the network costs by volume"},
 		},
 		FailedVersions: []string{"5.0.0", "4.9.5"},
 	}
 	bus, _ := serve(t, &fakeDaemon{overview: o})
 	want := `
-Held:                  a fair` + "\uFFFD" + `[2J
-Blocked:               held until tomorrow: a fair (held)
+Blocked:               held until tomorrow: a fair` + "\uFFFD" + `[2J (held)
 Blocked:               the network costs by volume (metered)
 Did not come up:       5.0.0, 4.9.5
 Last check:            never
@@ -60,7 +59,7 @@ Last check:            never
 	if got := ctl(t, bus, "status"); got.status != exitOK || !strings.Contains(got.stdout, want) {
 		t.Errorf("%+v", got)
 	}
-	want = `"held":true,"hold_reason":"a fair\u001b[2J","blockers":[{"code":"held","text":"held until tomorrow: a fair"},` +
+	want = `"held":true,"hold_reason":"a fair\u001b[2J","blockers":[{"code":"held","text":"held until tomorrow: a fair\u001b[2J"},` +
 		`{"code":"metered","text":"the network costs by volume"}],"failed_versions":["5.0.0","4.9.5"]}` + "\n"
 	if got := ctl(t, bus, "status", "--json"); !strings.HasSuffix(got.stdout, want) {
 		t.Errorf("%+v", got)
@@ -92,12 +91,17 @@ func TestCheck(t *testing.T) {
 	}{
 		"newer": {
 			newer, "5.0.0 is available, 4.9.0 runs (598.9 MB to download)\n",
-			`{"available":true,"version":"5.0.0","running":"4.9.0","download_bytes":598900000}` + "\n",
+			`{"available":true,"version":"5.0.0","running":"4.9.0","download_bytes":598900000,"failed_before":false}` + "\n",
 		},
 		"same": {
 			updater.Check{Version: "4.9.0", Running: "4.9.0"},
 			"no update: 4.9.0 runs, the server offers 4.9.0\n",
-			`{"available":false,"version":"4.9.0","running":"4.9.0","download_bytes":0}` + "\n",
+			`{"available":false,"version":"4.9.0","running":"4.9.0","download_bytes":0,"failed_before":false}` + "\n",
+		},
+		"failed": {
+			updater.Check{Version: "5.0.0", Running: "4.9.0", FailedBefore: true},
+			"no update: 4.9.0 runs, the server offers 5.0.0, which did not come up here; to allow it: updaterctl forget 5.0.0\n",
+			`{"available":false,"version":"5.0.0","running":"4.9.0","download_bytes":0,"failed_before":true}` + "\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,7 @@ an array of {"code", "text"}.
              fallback_version reboot_required last_error last_check
              last_success next_check stale held hold_reason blockers
              failed_versions
-  check      available version running download_bytes
+  check      available version running download_bytes failed_before
   update     transaction
   plan       version download_bytes reuse_bytes write_bytes volume
              replaces_volume reason entry replaces_entries cache_bytes esp_bytes

@@ -19,11 +19,10 @@ import (
 // metricsName is the FileDescriptorName= of updaterd-metrics.socket.
 const metricsName = "metrics"
 
-// serveMetrics has the daemon tell its metrics on the sockets that the service
-// manager handed down; without one there are none. What it returns ends that.
-func serveMetrics(ctx context.Context, d *daemon.Daemon, log *slog.Logger) (stop func()) {
-	listeners := inherited(log)
-	if len(listeners) == 0 {
+// serveMetrics has the daemon tell its metrics on the sockets; without one there
+// are none. What it returns ends that.
+func serveMetrics(ctx context.Context, d *daemon.Daemon, sockets []net.Listener, log *slog.Logger) (stop func()) {
+	if len(sockets) == 0 {
 		return func() {}
 	}
 	m := metrics.New(daemonVersion())
@@ -31,15 +30,17 @@ func serveMetrics(ctx context.Context, d *daemon.Daemon, log *slog.Logger) (stop
 	// Till the very end: how the last job ends is to be seen.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var served sync.WaitGroup
-	served.Go(func() { m.Serve(ctx, log, listeners...) })
+	served.Go(func() { m.Serve(ctx, log, sockets...) })
 	return func() {
 		cancel()
 		served.Wait()
 	}
 }
 
-// inherited returns the sockets that metrics may be served on. Another one is
-// a mistake in a unit, which keeps no daemon from its work.
+// inherited returns the sockets of the service manager that metrics may be
+// served on. Another one is a mistake in a unit, which keeps no daemon from its
+// work. Call it first: until then every program that is started inherits them
+// too.
 func inherited(log *slog.Logger) (listeners []net.Listener) {
 	for _, f := range activation.Files(true) {
 		l, err := listener(f)

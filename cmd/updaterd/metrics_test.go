@@ -26,6 +26,7 @@ import (
 // somebody connects.
 type activated struct {
 	*exec.Cmd
+	bus    *dbustest.Bus
 	dial   func(ctx context.Context, _, _ string) (net.Conn, error)
 	client *http.Client
 	log    string // a file
@@ -35,7 +36,7 @@ type activated struct {
 // under the name.
 func activate(t *testing.T, name, address string) activated {
 	t.Helper()
-	server, err := tlsserver.Start(t.Context(), tlsserver.Options{Handler: http.NotFoundHandler()})
+	server, err := tlsserver.Start(t.Context(), tlsserver.Options{Handler: tlsserver.Files("../../test/webroot")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,11 +49,12 @@ func activate(t *testing.T, name, address string) activated {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
+	bus := dbustest.Start(t)
 	a := activated{
 		command(t, "systemd", "systemd-socket-activate",
-			"--fdname="+name, "--listen="+address, "--setenv="+roleVariable+"="+roleDaemon, "--",
-			self(t), "--root", root, "--bus", dbustest.Start(t).Address),
-		dial,
+			"--fdname="+name, "--listen="+address, "--setenv="+roleVariable+"="+roleDaemon, "--setenv="+noRaceDelay, "--",
+			self(t), "--root", root, "--bus", bus.Address),
+		bus, dial,
 		&http.Client{Transport: &http.Transport{DialContext: dial}},
 		filepath.Join(t.TempDir(), "log"),
 	}
@@ -81,8 +83,8 @@ func (a activated) connect(t *testing.T) (c net.Conn) {
 	return c
 }
 
-// get asks until it is answered with the status.
-func (a activated) get(t *testing.T, path string, status int) string {
+// get asks until it is answered with success.
+func (a activated) get(t *testing.T, path string) string {
 	t.Helper()
 	var body []byte
 	waitFor(t, path, func() bool {
@@ -94,7 +96,7 @@ func (a activated) get(t *testing.T, path string, status int) string {
 		if body, err = io.ReadAll(answer.Body); err != nil {
 			t.Fatal(err)
 		}
-		return answer.StatusCode == status
+		return answer.StatusCode == http.StatusOK
 	})
 	return string(body)
 }
@@ -157,10 +159,10 @@ func TestMetrics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := activate(t, metricsName, address)
-			if body := a.get(t, "/healthz", http.StatusOK); body != "ok\n" {
+			if body := a.get(t, "/healthz"); body != "ok\n" {
 				t.Errorf("health %q", body)
 			}
-			body := a.get(t, "/metrics", http.StatusOK)
+			body := a.get(t, "/metrics")
 			for _, line := range []string{
 				fmt.Sprintf(`clipos_updater_info{os="clipos",running=%q,version=%q} 1`, running, daemonVersion()),
 				`clipos_updater_state{state="idle"} 1`,
@@ -175,6 +177,41 @@ func TestMetrics(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMetricsOfAnUpdate: what the server has sent is what was counted.
+func TestMetricsOfAnUpdate(t *testing.T) {
+	a := activate(t, metricsName, filepath.Join(t.TempDir(), "metrics.sock"))
+	a.get(t, "/healthz")
+	awaitName(t, a.bus)
+	if _, err := dial(t, a.bus).Update(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	var body string
+	waitFor(t, "the end of the update", func() bool {
+		body = a.get(t, "/metrics")
+		return strings.Contains(body, `clipos_updater_transactions_total{result="installed"} 1`)
+	})
+	var bytes int64
+	for _, name := range []string{"clipos-core", "clipos-efiboot"} {
+		info, err := os.Stat(filepath.Join("../../test/webroot/dist", newer, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes += info.Size()
+	}
+	for _, line := range []string{
+		fmt.Sprintf(`clipos_updater_fetched_bytes_total{source="plain"} %v`, float64(bytes)),
+		fmt.Sprintf(`clipos_updater_version_info{role="pending",version=%q} 1`, newer),
+		`clipos_updater_state{state="reboot-required"} 1`,
+		`clipos_updater_update_duration_seconds_count{result="installed"} 1`,
+		`clipos_updater_stage_duration_seconds_count{stage="swapping"} 1`,
+	} {
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("no line %s in\n%s", line, body)
+		}
+	}
+	a.end(t)
 }
 
 // TestWrongSocket: a mistake in a unit costs the metrics, and says so.

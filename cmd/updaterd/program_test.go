@@ -17,6 +17,10 @@ const (
 	roleLogger = "logger" // logs what TestJournal expects
 )
 
+// noRaceDelay spares a program with the race detector the second that it waits
+// at its end.
+const noRaceDelay = "GORACE=atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case roleDaemon:

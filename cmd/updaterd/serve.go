@@ -25,6 +25,7 @@ var _ daemon.Engine = (*updater.Updater)(nil)
 // serve runs the daemon and its bus service until ctx ends. The service goes
 // last, so that the end of the last job is still told.
 func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
+	sockets := inherited(log)
 	config, u, err := open(o, log)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 	})
 	service := dbusapi.New(dbusapi.Options{Address: o.bus, DaemonVersion: daemonVersion(), Log: log}, d)
 	d.Attach(service)
-	defer serveMetrics(ctx, d, log)()
+	defer serveMetrics(ctx, d, sockets, log)()
 	defer reloadOnHangup(ctx, d)()
 	return runBoth(ctx, d, service)
 }
