@@ -51,13 +51,13 @@ func (p *Partition) recount(file string, change func(*Name)) (string, error) {
 // run that was killed before it could flush.
 func (p *Partition) renameOnce(d folder, from, to string) error {
 	there, err := d.findRegular(from)
-	if err == nil && !there {
-		if done, _ := d.findRegular(to); done {
-			return nil
-		}
-	}
 	if err != nil {
 		return err
+	}
+	if !there {
+		if done, err := d.findRegular(to); err != nil || done {
+			return err
+		}
 	}
 	return p.rename(d, from, to)
 }

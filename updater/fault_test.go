@@ -217,6 +217,8 @@ func inUse(volume string) func(*lvm.Survey) {
 	}
 }
 
+func notWritable(s *efi.Survey) { s.DefaultWritable = false }
+
 func flipAt(at int64) func(p []byte, off int64) {
 	return func(p []byte, off int64) {
 		if off <= at && at < off+int64(len(p)) {

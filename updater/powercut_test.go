@@ -68,7 +68,7 @@ func TestPowerCutCheckerFindsWrongOrder(t *testing.T) {
 }
 
 func (s *system) fakeState(versions ...string) diskState {
-	state := diskState{map[string][]byte{"core_state": []byte("state")}, map[string][]byte{"debian.efi": []byte("foreign")}}
+	state := diskState{map[string][]byte{"core_state": []byte("state")}, map[string][]byte{"debian.efi": []byte("foreign")}, nil}
 	for _, v := range versions {
 		volume := make([]byte, fakeVolumeBytes)
 		copy(volume, s.payload(v, kindCore))

@@ -139,8 +139,9 @@ func (u *Updater) markGood(d disk) error {
 // entry without tries left.
 func (u *Updater) markBad(d disk) error {
 	err := u.store.Change(func(r *Record) {
-		if r.PendingVersion == "" {
-			// So that the return to an older version is noticed.
+		if pending, err := policy.ParseVersion(r.PendingVersion); err != nil || !d.boots(pending) {
+			// Nothing else is waited for: the return to an older version
+			// will be noticed.
 			r.PendingVersion, r.PendingBoot = u.config.Running.String(), u.config.BootID
 		}
 		condemn(r, u.config.Running)
