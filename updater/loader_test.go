@@ -91,15 +91,18 @@ func (s *system) session(work func(*Updater)) {
 // confirm is a session in which the boot completes.
 func (s *system) confirm() {
 	s.t.Helper()
-	s.session(func(u *Updater) {
-		list, err := u.Installed(s.t.Context())
-		if err == nil {
-			err = u.ConfirmGood(list)
-		}
-		if err != nil {
-			s.t.Fatal(err)
-		}
-	})
+	s.session(s.confirmGood)
+}
+
+func (s *system) confirmGood(u *Updater) {
+	s.t.Helper()
+	list, err := u.Installed(s.t.Context())
+	if err == nil {
+		err = u.ConfirmGood(list)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *system) record() Record {

@@ -113,13 +113,14 @@ func TestDefaultDuringLastTry(t *testing.T) {
 	s.offer(final)
 	s.mustUpdate()
 	wantRunning(t, s.powerOn(), final)
-	s.session(nil)
 	s.confirm() // before it is blessed: not yet
 	if got := s.record(); got.HighestGood != beta3 || got.PendingVersion != final {
 		t.Errorf("recorded %+v", got)
 	}
-	s.bless()
-	s.confirm()
+	s.session(func(u *Updater) { // blessed after the process has started
+		s.bless()
+		s.confirmGood(u)
+	})
 	if got := s.record(); got.HighestGood != final || got.PendingVersion != "" || len(got.FailedVersions) > 0 {
 		t.Errorf("recorded %+v", got)
 	}
