@@ -173,14 +173,20 @@ func (s *system) keepsEverything(when string, before, after diskState) {
 	}
 }
 
-func (s *system) startsNext(when string, d *fakeDisk, want string) {
+// nextStart is the version that the loader starts.
+func (s *system) nextStart(d *fakeDisk) string {
 	s.t.Helper()
 	survey, err := fakeEntries{d}.Survey()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	file := loaderStarts(survey)
-	if n, ok := efi.ParseName("clipos", file); !ok || n.Version != want {
-		s.t.Errorf("%s: the loader starts %s, want %s: %v, default %q", when, file, want, d.cached, survey.Default)
+	n, _ := efi.ParseName("clipos", loaderStarts(survey))
+	return n.Version
+}
+
+func (s *system) startsNext(when string, d *fakeDisk, want string) {
+	s.t.Helper()
+	if got := s.nextStart(d); got != want {
+		s.t.Errorf("%s: the loader starts %s, want %s: %v, default %q", when, got, want, d.cached, d.cached.variables["default"])
 	}
 }
