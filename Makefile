@@ -12,13 +12,22 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 # Stamped into the programs; a source archive has no git.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# The manual pages' date; a source archive has no git.
-MAN_DATE ?= $(shell git log -1 --format=%cs 2>/dev/null || date +%F)
+# The time of everything that is built, in seconds since 1970, and so of
+# nothing else; a source archive has no git.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+# The manual pages' date.
+MAN_DATE ?= $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%F)
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
+# More for the linker; "-s -w" leaves out what only a debugger reads.
+LDFLAGS ?=
+
 PREFIX ?= /usr
 INSTALL ?= install
+# Under PREFIX; Debian has its own ideas.
+DOCDIR ?= share/doc/updater
+ZSHDIR ?= share/zsh/site-functions
 
 GOLANGCI_VERSION := v2.15.0
 # Outside the tree and one folder for each version: a clean checkout does not
@@ -68,14 +77,14 @@ $(GOLANGCI_DIR)/golangci-lint:
 
 .PHONY: build
 build: ## static programs in bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION) $(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: man
 man: ## manual pages in build/man
 	go run ./test/cmd/mkman --out build/man --date $(MAN_DATE) docs/man/*.md dbusapi/*.xml
 
 .PHONY: install
-install: build man ## programs, units, bus files, manual pages, completion under DESTDIR with PREFIX (/usr)
+install: build man ## programs, units, bus files, manual pages, completion, documentation under DESTDIR with PREFIX (/usr)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
 	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
@@ -89,13 +98,23 @@ install: build man ## programs, units, bus files, manual pages, completion under
 	done
 	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
-	$(call install-data,cmd/updaterctl/completion/_*,share/zsh/site-functions)
+	$(call install-data,cmd/updaterctl/completion/_*,$(ZSHDIR))
 	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
+	$(call install-data,README.md CHANGELOG.md LICENSE,$(DOCDIR))
+	$(call install-data,docs/*.md,$(DOCDIR)/docs)
 
 # install-data installs the files that match the patterns $(1), if there are
 # any, into the folder $(2) under PREFIX.
 install-data = $(if $(wildcard $(1)),$(INSTALL) -d '$(DESTDIR)$(PREFIX)/$(2)' && \
 	$(INSTALL) -m 644 $(wildcard $(1)) '$(DESTDIR)$(PREFIX)/$(2)')
+
+.PHONY: deb
+deb: ## Debian packages in build/deb
+	rm -rf build/deb
+	$(MAKE) install DESTDIR=build/deb/tree PREFIX=/usr DOCDIR=share/doc/updaterd ZSHDIR=share/zsh/vendor-completions \
+		LDFLAGS='-s -w'
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/debian/build $(VERSION) build/deb/tree build/deb
+	rm -r build/deb/tree
 
 .PHONY: serve
 serve: ## serve the sample release on https://127.0.0.1:8000, root certificate in bin/rootca.pem
