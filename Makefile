@@ -116,6 +116,15 @@ deb: ## Debian packages in build/deb
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/debian/build $(VERSION) build/deb/tree build/deb
 	rm -r build/deb/tree
 
+.PHONY: deps
+deps: ## the modules, for building without a network, in build/dist
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps build/dist/updater-$(VERSION)-deps.tar.xz
+
+.PHONY: gentoo
+gentoo: deps ## an ebuild for the archives in build/dist, with its Manifest, in build/gentoo
+	rm -rf build/gentoo
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/gentoo/ebuild $(VERSION) build/dist build/gentoo
+
 .PHONY: serve
 serve: ## serve the sample release on https://127.0.0.1:8000, root certificate in bin/rootca.pem
 	@mkdir -p bin
