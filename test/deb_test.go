@@ -36,7 +36,7 @@ func TestDebianPackages(t *testing.T) {
 		root := t.TempDir()
 		output(t, tool(t, "dpkg", "dpkg-deb", "--extract", packages[1], root))
 		daemon := exec.CommandContext(t.Context(), filepath.Join(root, "usr/bin/updaterd"), "--version")
-		if got, want := output(t, daemon), "updaterd v1.2.3-rc.1\n"; got != want {
+		if got, want := output(t, daemon), "updaterd "+sourcesVersion+"\n"; got != want {
 			t.Errorf("printed %q, want %q", got, want)
 		}
 	})

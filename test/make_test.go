@@ -9,11 +9,15 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
-// copySources copies the sources, without what git and make add to them, and
-// returns the folder. What is built there does not meddle with what somebody
-// builds here.
+// sourcesVersion is the version of the sources that copySources makes.
+const sourcesVersion = "v1.2.3-rc.1"
+
+// copySources returns a folder with the sources as in an archive made by make
+// dist: without git, with the file VERSION, whose time is the commit's. What is
+// built there does not meddle with what somebody builds here.
 func copySources(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -35,6 +39,13 @@ func copySources(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	version, committed := filepath.Join(folder, "VERSION"), time.Unix(1700000000, 0)
+	if err := writeFile(version, sourcesVersion+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(version, committed, committed); err != nil {
+		t.Fatal(err)
+	}
 	return folder
 }
 
@@ -46,13 +57,10 @@ func copyFile(from, to string) error {
 	return os.WriteFile(to, data, 0o644)
 }
 
-// makeIn is make in a copy of the sources, which has no git to ask for its
-// version and time, after some shell commands.
+// makeIn is make in a copy of the sources, after some shell commands.
 func makeIn(t *testing.T, sources, before string, arguments ...string) *exec.Cmd {
 	t.Helper()
-	cmd := tool(t, "dash", "sh", append([]string{
-		"-c", before + `; exec make "$@" VERSION=v1.2.3-rc.1 SOURCE_DATE_EPOCH=1700000000`, "sh",
-	}, arguments...)...)
+	cmd := tool(t, "dash", "sh", append([]string{"-c", before + `; exec make "$@"`, "sh"}, arguments...)...)
 	cmd.Dir = sources
 	return cmd
 }
