@@ -41,7 +41,6 @@ func TestDebianPackages(t *testing.T) {
 		}
 	})
 	t.Run("version", func(t *testing.T) {
-		// The pre-release sorts before its release.
 		for _, p := range packages {
 			if got, want := output(t, tool(t, "dpkg", "dpkg-deb", "--field", p, "Version")), "1.2.3~rc.1-1\n"; got != want {
 				t.Errorf("version %q, want %q", got, want)
