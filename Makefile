@@ -130,11 +130,12 @@ deb: ## Debian packages in build/deb
 	rm -r build/deb/tree
 
 .PHONY: deps
-deps: ## the modules, for building without a network, in build/dist
+deps: ## after dist: the modules, for building without a network, in build/dist
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps build/dist/updater-$(VERSION)-deps.tar.xz
+	cd build/dist && sha256sum -- updater*-* >SHA256SUMS
 
 .PHONY: gentoo
-gentoo: deps ## an ebuild for the archives in build/dist, with its Manifest, in build/gentoo
+gentoo: deps ## after dist: an ebuild for the archives in build/dist, with its Manifest, in build/gentoo
 	rm -rf build/gentoo
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/gentoo/ebuild $(VERSION) build/dist build/gentoo
 
