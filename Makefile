@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Stamped into the programs; a source archive has no git, but a file with it.
-VERSION ?= $(shell cat VERSION 2>/dev/null || git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION ?= $(shell cat VERSION 2>/dev/null || git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo unknown)
 # The time of what is built, in seconds since 1970: the commit's, which in a
 # source archive all files have.
 SOURCE_DATE_EPOCH ?= $(shell date -r VERSION +%s 2>/dev/null || git log -1 --format=%ct 2>/dev/null || date +%s)

@@ -5,7 +5,6 @@ package test
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,6 +14,9 @@ import (
 
 // TestDebianPackages builds the packages, and judges what has been built.
 func TestDebianPackages(t *testing.T) {
+	need(t, "dpkg", "dpkg-deb")
+	need(t, "lintian", "lintian")
+	need(t, "util-linux", "unshare")
 	folder := buildPackages(t, "umask 022")
 	packages, err := filepath.Glob(filepath.Join(folder, "*.deb"))
 	if err != nil || len(packages) != 2 {
@@ -23,7 +25,7 @@ func TestDebianPackages(t *testing.T) {
 
 	t.Run("lintian finds nothing", func(t *testing.T) {
 		arguments := append([]string{"--allow-root", "--fail-on", "error,warning"}, packages...)
-		if output := output(t, tool(t, "lintian", "lintian", arguments...)); output != "" {
+		if output := command(t, "/", nil, "lintian", arguments...); output != "" {
 			t.Error(output)
 		}
 	})
@@ -34,15 +36,15 @@ func TestDebianPackages(t *testing.T) {
 	})
 	t.Run("the daemon says its version", func(t *testing.T) {
 		root := t.TempDir()
-		output(t, tool(t, "dpkg", "dpkg-deb", "--extract", packages[1], root))
-		daemon := exec.CommandContext(t.Context(), filepath.Join(root, "usr/bin/updaterd"), "--version")
-		if got, want := output(t, daemon), "updaterd "+sourcesVersion+"\n"; got != want {
+		command(t, "/", nil, "dpkg-deb", "--extract", packages[1], root)
+		got := command(t, "/", nil, filepath.Join(root, "usr/bin/updaterd"), "--version")
+		if want := "updaterd " + sourcesVersion + "\n"; got != want {
 			t.Errorf("printed %q, want %q", got, want)
 		}
 	})
 	t.Run("version", func(t *testing.T) {
 		for _, p := range packages {
-			if got, want := output(t, tool(t, "dpkg", "dpkg-deb", "--field", p, "Version")), "1.2.3~rc.1-1\n"; got != want {
+			if got, want := command(t, "/", nil, "dpkg-deb", "--field", p, "Version"), "1.2.3~rc.1-1\n"; got != want {
 				t.Errorf("version %q, want %q", got, want)
 			}
 		}
@@ -61,7 +63,7 @@ func TestDebianPackages(t *testing.T) {
 func buildPackages(t *testing.T, before string) string {
 	t.Helper()
 	sources := copySources(t)
-	output(t, makeIn(t, sources, before, "--silent", "deb"))
+	makeIn(t, sources, before, "deb")
 	return filepath.Join(sources, "build/deb")
 }
 
@@ -77,7 +79,7 @@ var listed = regexp.MustCompile(`(?m)^(\S+) (\S+) +\d+ \S+ \S+ (.+)$`)
 func listPackage(t *testing.T, path string) []string {
 	t.Helper()
 	var lines []string
-	for _, m := range listed.FindAllStringSubmatch(output(t, tool(t, "dpkg", "dpkg-deb", "--contents", path)), -1) {
+	for _, m := range listed.FindAllStringSubmatch(command(t, "/", nil, "dpkg-deb", "--contents", path), -1) {
 		lines = append(lines, strings.Join(m[1:], " "))
 	}
 	return lines
@@ -169,13 +171,13 @@ func installAndPurge(t *testing.T, packages []string) {
 
 // confined runs a command that can write to nothing of this machine but one
 // folder.
-func confined(t *testing.T, folder string, command ...string) {
+func confined(t *testing.T, folder string, args ...string) {
 	t.Helper()
 	const script = `mount --bind "$1" "$1" && mount -o remount,bind,ro / && shift && exec "$@"`
 	arguments := append([]string{
 		"--mount", "--map-root-user", "--propagation", "private", "--", "sh", "-c", script, "sh", folder,
-	}, command...)
-	output(t, tool(t, "util-linux", "unshare", arguments...))
+	}, args...)
+	command(t, "/", nil, "unshare", arguments...)
 }
 
 // filesIn lists the files of a system, but for those in some folders.

@@ -13,17 +13,19 @@ import (
 // TestEbuild builds from the two archives without a network, as Portage would,
 // and gets what make install gives.
 func TestEbuild(t *testing.T) {
+	need(t, "util-linux", "unshare")
+	need(t, "xz-utils", "xz")
 	sources := copySources(t)
 	dist := filepath.Join(sources, "build/dist")
 	archiveSources(t, sources, dist)
-	output(t, makeIn(t, sources, "true", "--silent", "gentoo"))
+	makeIn(t, sources, "true", "gentoo")
 
 	work := t.TempDir()
 	ebuild := filepath.Join(sources, "build/gentoo/updater-1.2.3_rc1.ebuild")
-	output(t, tool(t, "bash", "bash", "ebuild", ebuild, dist, work))
+	command(t, ".", nil, "bash", "ebuild", ebuild, dist, work)
 
 	installed := t.TempDir()
-	output(t, makeIn(t, sources, "true", "install", "DESTDIR="+installed, "DOCDIR=share/doc/updater-1.2.3_rc1"))
+	makeIn(t, sources, "true", "install", "DESTDIR="+installed, "DOCDIR=share/doc/updater-1.2.3_rc1")
 	// Gentoo has all licences in one place.
 	if err := os.Remove(filepath.Join(installed, "usr/share/doc/updater-1.2.3_rc1/LICENSE")); err != nil {
 		t.Fatal(err)
@@ -31,7 +33,7 @@ func TestEbuild(t *testing.T) {
 	sameTrees(t, filepath.Join(work, "image"), installed)
 
 	elsewhere := copySources(t)
-	output(t, makeIn(t, elsewhere, "umask 077; export TZ=Asia/Tokyo", "--silent", "deps"))
+	makeIn(t, elsewhere, "umask 077; export TZ=Asia/Tokyo", "deps")
 	const deps = "build/dist/updater-" + sourcesVersion + "-deps.tar.xz"
 	sameBytes(t, filepath.Join(elsewhere, deps), filepath.Join(sources, deps))
 }
@@ -40,7 +42,7 @@ func TestEbuild(t *testing.T) {
 func TestInstallTwice(t *testing.T) {
 	sources, first, again := copySources(t), t.TempDir(), t.TempDir()
 	for _, folder := range []string{first, again, again} {
-		output(t, makeIn(t, sources, "true", "install", "DESTDIR="+folder))
+		makeIn(t, sources, "true", "install", "DESTDIR="+folder)
 	}
 	sameTrees(t, again, first)
 }
@@ -51,9 +53,8 @@ func archiveSources(t *testing.T, sources, dist string) {
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	const name = "updater-" + sourcesVersion
-	output(t, tool(t, "tar", "tar", "--create", "--gzip", "--file", filepath.Join(dist, name+".tar.gz"), "--exclude=./build",
-		"--transform", "s,^[.],"+name+",", "--directory", sources, "."))
+	name := filepath.Base(sources)
+	command(t, filepath.Dir(sources), nil, "tar", "--create", "--gzip", "--file", filepath.Join(dist, name+".tar.gz"), "--exclude=build/dist", name)
 }
 
 // sameTrees compares the modes and bytes of files.

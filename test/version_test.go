@@ -3,7 +3,6 @@
 package test
 
 import (
-	"os"
 	"strings"
 	"testing"
 )
@@ -11,6 +10,7 @@ import (
 // TestPackageVersions: what git describe may say, from the oldest to the
 // newest.
 func TestPackageVersions(t *testing.T) {
+	need(t, "dpkg", "dpkg")
 	last := ""
 	for _, tc := range []struct{ version, debian, gentoo string }{
 		{"8aa567f", "0~20231114.8aa567f-1", "0_pre20231114"},
@@ -30,7 +30,7 @@ func TestPackageVersions(t *testing.T) {
 			t.Errorf("%s is %q for Gentoo, want %q", tc.version, got, tc.gentoo)
 		}
 		if last != "" {
-			output(t, tool(t, "dpkg", "dpkg", "--compare-versions", last, "lt", tc.debian))
+			command(t, "/", nil, "dpkg", "--compare-versions", last, "lt", tc.debian)
 		}
 		last = tc.debian
 	}
@@ -38,7 +38,5 @@ func TestPackageVersions(t *testing.T) {
 
 func packageVersion(t *testing.T, system, version string) string {
 	t.Helper()
-	cmd := tool(t, "bash", "bash", "../packaging/version", system, version)
-	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
-	return strings.TrimSuffix(output(t, cmd), "\n")
+	return strings.TrimSuffix(command(t, "../packaging", []string{"SOURCE_DATE_EPOCH=1700000000"}, "./version", system, version), "\n")
 }
