@@ -4,6 +4,7 @@ package test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,43 @@ func TestEbuild(t *testing.T) {
 	makeIn(t, elsewhere, "umask 077; export TZ=Asia/Tokyo", "deps")
 	const deps = "build/dist/updater-" + sourcesVersion + "-deps.tar.xz"
 	sameBytes(t, filepath.Join(elsewhere, deps), filepath.Join(sources, deps))
+	tamper(t, sources, filepath.Join(sources, deps))
+}
+
+// tamper puts another module in the place of one, and then only its hash: the
+// archive of modules needs no trust.
+func tamper(t *testing.T, sources, deps string) {
+	t.Helper()
+	for _, tc := range []struct{ extension, refusedBy, complaint string }{
+		{".zip", "mod verify", "zip has been modified"},
+		{".ziphash", "build -o /dev/null ./cmd/updaterd", "checksum mismatch"},
+	} {
+		folder := t.TempDir()
+		command(t, folder, nil, "tar", "--extract", "--file", deps)
+		data, err := os.ReadFile(moduleFile(t, folder, "github.com/godbus/dbus/v5", tc.extension))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(moduleFile(t, folder, "github.com/!masterminds/semver/v3", tc.extension), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		goCommand := exec.CommandContext(t.Context(), "go", strings.Fields(tc.refusedBy)...)
+		goCommand.Dir = sources
+		goCommand.Env = append(os.Environ(), "GOMODCACHE="+filepath.Join(folder, "go-mod"), "GOPROXY=off", "GOFLAGS=-modcacherw")
+		if output, err := goCommand.CombinedOutput(); err == nil || !strings.Contains(string(output), tc.complaint) {
+			t.Errorf("go %s with another %s: %v, want %q\n%s", tc.refusedBy, tc.extension, err, tc.complaint, output)
+		}
+	}
+}
+
+// moduleFile is the one file of a module with this extension.
+func moduleFile(t *testing.T, folder, path, extension string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "go-mod/cache/download", path, "@v/*"+extension))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%s: %q, %v", path, files, err)
+	}
+	return files[0]
 }
 
 // TestInstallTwice: installing again changes nothing.
