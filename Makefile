@@ -11,14 +11,23 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Stamped into the programs; a source archive has no git, but a file with it.
-VERSION ?= $(shell cat VERSION 2>/dev/null || git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# The manual pages' date; in a source archive all files have the commit's.
-MAN_DATE ?= $(shell date -u -r VERSION +%F 2>/dev/null || TZ=UTC0 git log -1 --date=format-local:%F --format=%cd 2>/dev/null || date -u +%F)
+VERSION ?= $(shell cat VERSION 2>/dev/null || git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo unknown)
+# The time of what is built, in seconds since 1970: the commit's, which in a
+# source archive all files have.
+SOURCE_DATE_EPOCH ?= $(shell date -r VERSION +%s 2>/dev/null || git log -1 --format=%ct 2>/dev/null || date +%s)
+# The manual pages' date.
+MAN_DATE ?= $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%F)
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
+# More for the linker; "-s -w" leaves out what only a debugger reads.
+LDFLAGS ?=
+
 PREFIX ?= /usr
 INSTALL ?= install
+# Under PREFIX; Debian has its own ideas.
+DOCDIR ?= share/doc/updater
+ZSHDIR ?= share/zsh/site-functions
 
 GOVULNCHECK_VERSION := v1.9.0
 GOLANGCI_VERSION := v2.15.0
@@ -77,7 +86,7 @@ vulncheck: ## known vulnerabilities in the code that is called (needs vuln.go.de
 # there is no path, time or revision in them, which a source archive has not.
 .PHONY: build
 build: ## static programs in bin/, the same bytes everywhere
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION) $(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: dist
 dist: ## source archive, lists of what the programs are made of, checksums in build/dist
@@ -88,7 +97,7 @@ man: ## manual pages in build/man
 	go run ./test/cmd/mkman --out build/man --date $(MAN_DATE) docs/man/*.md dbusapi/*.xml
 
 .PHONY: install
-install: build man ## programs, units, bus files, manual pages, completion under DESTDIR with PREFIX (/usr)
+install: build man ## programs, units, bus files, manual pages, completion, documentation under DESTDIR with PREFIX (/usr)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
 	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
@@ -102,13 +111,33 @@ install: build man ## programs, units, bus files, manual pages, completion under
 	done
 	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
-	$(call install-data,cmd/updaterctl/completion/_*,share/zsh/site-functions)
+	$(call install-data,cmd/updaterctl/completion/_*,$(ZSHDIR))
 	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
+	$(call install-data,README.md CHANGELOG.md LICENSE,$(DOCDIR))
+	$(call install-data,docs/*.md,$(DOCDIR)/docs)
 
 # install-data installs the files that match the patterns $(1), if there are
 # any, into the folder $(2) under PREFIX.
 install-data = $(if $(wildcard $(1)),$(INSTALL) -d '$(DESTDIR)$(PREFIX)/$(2)' && \
 	$(INSTALL) -m 644 $(wildcard $(1)) '$(DESTDIR)$(PREFIX)/$(2)')
+
+.PHONY: deb
+deb: ## Debian packages in build/deb
+	rm -rf build/deb
+	$(MAKE) install DESTDIR=build/deb/tree PREFIX=/usr DOCDIR=share/doc/updaterd ZSHDIR=share/zsh/vendor-completions \
+		LDFLAGS='-s -w'
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/debian/build $(VERSION) build/deb/tree build/deb
+	rm -r build/deb/tree
+
+.PHONY: deps
+deps: ## after dist: the modules, for building without a network, in build/dist
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps build/dist/updater-$(VERSION)-deps.tar.xz
+	cd build/dist && sha256sum -- updater*-* >SHA256SUMS
+
+.PHONY: gentoo
+gentoo: deps ## after dist: an ebuild for the archives in build/dist, with its Manifest, in build/gentoo
+	rm -rf build/gentoo
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/gentoo/ebuild $(VERSION) build/dist build/gentoo
 
 .PHONY: serve
 serve: ## serve the sample release on https://127.0.0.1:8000, root certificate in bin/rootca.pem

@@ -52,6 +52,8 @@ func TestUnitsMeet(t *testing.T) {
 		"updaterd.service": {
 			// systemd 252 knows no Type=notify-reload.
 			"Type=notify", "Sockets=updaterd-metrics.socket", "BusName=org.clipos.Updater1",
+			// Started by the bus only when it is enabled.
+			"Alias=dbus-org.clipos.Updater1.service",
 		},
 		"updaterd-metrics.socket": {
 			"Service=updaterd.service", "FileDescriptorName=" + metricsName, "FlushPending=yes",
