@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 }
 
 func prepare(ctx context.Context) error {
-	if err := machine.BuildPrograms(ctx, programs, "-race"); err != nil {
+	if err := machine.BuildPrograms(ctx, programs, true); err != nil {
 		return err
 	}
 	for _, v := range []string{"5.0.0-alpha.0", "5.0.0-alpha.1", "5.0.0-alpha.2", "5.0.0-alpha.4", "5.0.0-alpha.3"} {

@@ -54,7 +54,7 @@ const (
 
 // parallel is how many tests run at once whatever the number of processors:
 // many do nothing but wait until the program asks the server again.
-const parallel = "8"
+const parallel = "64"
 
 func TestMain(m *testing.M) {
 	update := flag.Bool("update", false, "write the number of attacks to docs/security.md")
@@ -102,7 +102,7 @@ func prepare(ctx context.Context, dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	if err := machine.BuildPrograms(ctx, programs); err != nil {
+	if err := machine.BuildPrograms(ctx, programs, false); err != nil {
 		return err
 	}
 	for _, v := range []string{fallback, running, "5.0.0-alpha.2", offered} {

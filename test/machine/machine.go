@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/clipos/updater/test/keys"
@@ -43,11 +44,14 @@ size = "2M"
 destination = "/mnt/efiboot/EFI/Linux"
 `
 
-// BuildPrograms builds all programs into the folder dir, with more flags for
-// "go build".
-func BuildPrograms(ctx context.Context, dir string, flags ...string) error {
-	args := append([]string{"build"}, flags...)
-	build := exec.CommandContext(ctx, "go", append(args, "-o", dir+"/", "github.com/clipos/updater/cmd/...")...)
+// BuildPrograms builds all programs into the folder dir: with the race
+// detector, or static, as they are shipped.
+func BuildPrograms(ctx context.Context, dir string, race bool) error {
+	build := exec.CommandContext(ctx, "go", "build", "-race", "-o", dir+"/", "github.com/clipos/updater/cmd/...")
+	if !race {
+		build.Args = slices.Delete(build.Args, 2, 3)
+		build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	}
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, output)
 	}
