@@ -95,7 +95,7 @@ func TestClientWithoutABus(t *testing.T) {
 	}
 }
 
-// A call ends with its context although the service does not answer.
+// Pitfall 6: a call ends with its context although the service does not answer.
 func TestCallEndsWithItsContext(t *testing.T) {
 	bus := dbustest.Start(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -56,7 +56,7 @@ func TestBusctl(t *testing.T) {
 	}
 }
 
-// Wrong members and arguments get the standard errors, and the controller is
+// Pitfall 4: wrong members and arguments get the standard errors, and the controller is
 // not asked.
 func TestStandardErrors(t *testing.T) {
 	bus := dbustest.Start(t)

@@ -72,7 +72,6 @@ func TestFinalOverBeta(t *testing.T) {
 
 // Once the order is right without it, our default goes; another's stays.
 func TestDefaultIsTakenAway(t *testing.T) {
-	pattern := func(v string) string { return efi.DefaultPattern(efi.Name{Product: "clipos", Version: v}) }
 	for name, c := range map[string]struct{ installed, set, want string }{
 		"needed":            {"5.0.0 5.0.0-beta.3", pattern("5.0.0"), pattern("5.0.0")},
 		"not needed":        {"5.0.0 5.0.0-alpha.4", pattern("5.0.0-beta.9"), ""},
