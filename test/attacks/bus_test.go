@@ -8,7 +8,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -373,21 +372,6 @@ func TestThousandCallsAtOnce(t *testing.T) {
 	s.withstands(before)
 }
 
-// dialBus connects to the bus as nobody, from an address of one's own choice,
-// up to the Hello.
-func (s *served) dialBus(from string) net.Conn {
-	s.Helper()
-	to := &net.UnixAddr{Net: "unix", Name: strings.TrimPrefix(s.bus.Address, "unix:path=")}
-	var local *net.UnixAddr
-	if from != "" {
-		local = &net.UnixAddr{Net: "unix", Name: from}
-	}
-	c, err := net.DialUnix("unix", local, to)
-	s.mustNot(err)
-	s.Cleanup(func() { c.Close() })
-	return c
-}
-
 // header is a method call to the daemon that announces a body it may not have.
 func header(member string, bodyBytes uint32) []byte {
 	m := &dbus.Message{
@@ -419,23 +403,17 @@ func TestHalfAMessage(t *testing.T) {
 	before := s.usage()
 	for i := range 100 {
 		tried.Add(1)
-		c := s.dialBus("")
+		socket := s.bus.DialAs(t, dbustest.Nobody, "")
 		if i%10 == 0 {
 			continue
 		}
-		conn, err := dbus.NewConn(&keptOpen{c})
-		s.mustNot(err, conn.Auth(nil), conn.Hello())
+		dbustest.Greet(t, socket, dbustest.Nobody)
 		whole := header("ListVersions", 1<<20)
-		_, err = c.Write(whole[:len(whole)*(i%10)/10])
+		_, err := socket.Write(whole[:len(whole)*(i%10)/10])
 		s.mustNot(err)
 	}
 	s.withstands(before)
 }
-
-// keptOpen is a connection that the library may not close.
-type keptOpen struct{ net.Conn }
-
-func (*keptOpen) Close() error { return nil }
 
 // Root's own calls with what is no version, no time and no option.
 func TestBadArguments(t *testing.T) {
