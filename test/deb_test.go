@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clipos/updater/test/machine"
 )
 
 // TestDebianPackages builds the packages, and judges what has been built.
@@ -131,7 +133,7 @@ func installAndPurge(t *testing.T, packages []string) {
 			t.Fatal(err)
 		}
 	}
-	if err := writeFile(filepath.Join(root, "var/lib/dpkg/status"), ""); err != nil {
+	if err := machine.WriteFile(filepath.Join(root, "var/lib/dpkg/status"), ""); err != nil {
 		t.Fatal(err)
 	}
 	dpkg := []string{"dpkg", "--root=" + root, "--log=/dev/null", "--force-depends", "--force-script-chrootless"}
