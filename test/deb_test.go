@@ -161,10 +161,10 @@ func installAndPurge(t *testing.T, packages []string) {
 	confined(t, root, append(append(dpkg, "--install"), packages...)...)
 	samePaths(t, filesIn(t, root, database, links), slices.Concat(want, enabled))
 
-	if err := writeFile(filepath.Join(root, "var/lib/updater/state.json"), "{}"); err != nil {
+	if err := machine.WriteFile(filepath.Join(root, "var/lib/updater/state.json"), "{}"); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeFile(filepath.Join(root, "etc/updater/remote.toml"), ""); err != nil {
+	if err := machine.WriteFile(filepath.Join(root, "etc/updater/remote.toml"), ""); err != nil {
 		t.Fatal(err)
 	}
 	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl")...)
