@@ -5,6 +5,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -62,11 +64,13 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", programs+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("ROOT", filepath.Join(env.WorkDir, "root"))
+			env.Values["fetcher"] = new(atomic.Pointer[activator])
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"system":  makeSystem,
 			"serve":   serve,
+			"fetcher": fetcher,
 			"bus":     startBus(t),
 			"until":   until,
 			"holds":   holds,
@@ -143,12 +147,16 @@ func startServer(root string, handler http.Handler) (stop func() error, err erro
 	if err != nil {
 		return nil, err
 	}
+	return server.Close, pointTo(root, server)
+}
+
+// pointTo has the machine in root ask the server.
+func pointTo(root string, server *tlsserver.Server) error {
 	remote := fmt.Sprintf("update_url = %q\ndist_url = %q\n", server.URL+"/update/v1", server.URL+"/dist")
-	err = writeFile(filepath.Join(root, "etc/updater/remote.toml"), remote)
-	if err == nil {
-		err = writeFile(filepath.Join(root, "etc/updater/rootca.pem"), string(server.AuthorityPEM))
-	}
-	return server.Close, err
+	return errors.Join(
+		writeFile(filepath.Join(root, "etc/updater/remote.toml"), remote),
+		writeFile(filepath.Join(root, "etc/updater/rootca.pem"), string(server.AuthorityPEM)),
+	)
 }
 
 // startBus starts a message bus of the script's own at $BUS. It ends with the

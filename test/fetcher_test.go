@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/clipos/updater/test/tlsserver"
+)
+
+// activator does for "updaterd fetch" what systemd does for the service of a
+// socket unit: it listens, starts the program with the socket when somebody
+// connects, and does so again when the program has ended.
+type activator struct {
+	Socket string
+	// Stderr is what the programs say.
+	Stderr lockedBuffer
+
+	socket  *os.File
+	argv    []string
+	stop    chan struct{}
+	stopped chan struct{}
+
+	mu      sync.Mutex
+	running *exec.Cmd
+	started int
+}
+
+// lockedBuffer is written by programs while a test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// activate listens for the fetcher of the machine in root.
+func activate(root, program string) (*activator, error) {
+	a := &activator{
+		Socket: filepath.Join(root, "run/updater/fetch.sock"),
+		argv:   []string{program, "fetch", "--remote", filepath.Join(root, "etc/updater")},
+		stop:   make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if err := os.MkdirAll(filepath.Dir(a.Socket), 0o755); err != nil {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: a.Socket, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	l.SetUnlinkOnClose(false)
+	if err := os.Chmod(a.Socket, 0o600); err != nil {
+		return nil, err
+	}
+	if a.socket, err = l.File(); err != nil {
+		return nil, err
+	}
+	go a.loop()
+	return a, nil
+}
+
+func (a *activator) loop() {
+	defer close(a.stopped)
+	for {
+		select {
+		case <-a.stop:
+			return
+		default:
+		}
+		waiting := []unix.PollFd{{Fd: int32(a.socket.Fd()), Events: unix.POLLIN}}
+		if n, _ := unix.Poll(waiting, 20); n == 1 {
+			a.run()
+		}
+	}
+}
+
+// run starts the program and waits for its end. LISTEN_PID is sd_listen_fds(3):
+// only the program itself knows it.
+func (a *activator) run() {
+	cmd := exec.Command("/bin/sh", append([]string{"-c", `LISTEN_FDS=1 LISTEN_FDNAMES=fetch LISTEN_PID=$$ exec "$@"`, "sh"}, a.argv...)...)
+	cmd.ExtraFiles = []*os.File{a.socket}
+	cmd.Stderr = &a.Stderr
+	a.mu.Lock()
+	err := cmd.Start()
+	a.running = cmd
+	a.started++
+	a.mu.Unlock()
+	if err != nil {
+		fmt.Fprintln(&a.Stderr, err)
+		return
+	}
+	_ = cmd.Wait()
+	a.mu.Lock()
+	a.running = nil
+	a.mu.Unlock()
+}
+
+// Signal reaches the program that runs, if one does.
+func (a *activator) Signal(s os.Signal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running != nil {
+		_ = a.running.Process.Signal(s)
+	}
+}
+
+func (a *activator) Started() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.started
+}
+
+func (a *activator) pid() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running == nil {
+		return 0
+	}
+	return a.running.Process.Pid
+}
+
+func (a *activator) Close() {
+	close(a.stop)
+	a.Signal(unix.SIGTERM)
+	<-a.stopped
+	a.socket.Close()
+}
+
+// fetcher starts the fetcher of the machine in $ROOT, or with "kill" ends the
+// one that runs, by force.
+func fetcher(ts *testscript.TestScript, _ bool, args []string) {
+	const key = "fetcher"
+	if slices.Contains(args, "kill") {
+		ts.Value(key).(*atomic.Pointer[activator]).Load().Signal(unix.SIGKILL)
+		return
+	}
+	a, err := activate(ts.Getenv("ROOT"), filepath.Join(programs, "updaterd"))
+	ts.Check(err)
+	ts.Value(key).(*atomic.Pointer[activator]).Store(a)
+	ts.Defer(a.Close)
+}
+
+// withFetcher makes a machine that can be updated to 5.0.0-alpha.3 let another
+// process fetch.
+func withFetcher(t *testing.T, o tlsserver.Options) (root string, server *tlsserver.Server, a *activator) {
+	t.Helper()
+	root = t.TempDir()
+	if err := newSystem(root, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
+		t.Fatal(err)
+	}
+	server, err := tlsserver.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	if err := pointTo(root, server); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = activate(root, filepath.Join(programs, "updaterd")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		a.Close()
+		if strings.Contains(a.Stderr.String(), "DATA RACE") {
+			t.Error(a.Stderr.String())
+		}
+	})
+	return root, server, a
+}
+
+// updateOnce runs an update; options come before what every run has.
+func updateOnce(t *testing.T, root string, options ...string) (stderr string, ok bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "updaterd"), append(options, "--root", root, "--once")...)
+	var output bytes.Buffer
+	cmd.Stderr = &output
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return output.String(), err == nil
+}
+
+func throughFetcher(root string) string {
+	return "--fetch-socket=" + filepath.Join(root, "run/updater/fetch.sock")
+}
+
+// cutOnce drops the first connection that asks for a core image, after some of
+// it; then does what is to be done.
+func cutOnce(files http.Handler, then func()) http.Handler {
+	var done atomic.Bool
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "-core") && done.CompareAndSwap(false, true) {
+			w = &cut{w, 100 << 10, then}
+		}
+		files.ServeHTTP(w, r)
+	})
+}
+
+type cut struct {
+	http.ResponseWriter
+	leftBytes int
+	then      func()
+}
+
+func (c *cut) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p[:min(len(p), c.leftBytes)])
+	if c.leftBytes -= n; err == nil && c.leftBytes == 0 {
+		_ = http.NewResponseController(c.ResponseWriter).Flush()
+		c.then()
+		panic(http.ErrAbortHandler)
+	}
+	return n, err
+}
+
+// TestFetcherUpdate: an update whose download is interrupted, on either side of
+// the fetcher, goes on where it was.
+func TestFetcherUpdate(t *testing.T) {
+	for name, test := range map[string]struct {
+		kill        bool
+		wantStarted int
+	}{"the server cuts": {false, 1}, "the fetcher is killed": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			var a *activator
+			var root string
+			then := func() {
+				if test.kill {
+					// What was sent must have arrived, or there is nothing to continue.
+					waitForFile(filepath.Join(root, "var/lib/updater/cache/5.0.0-alpha.3-core"), 50<<10)
+					a.Signal(unix.SIGKILL)
+				}
+			}
+			var server *tlsserver.Server
+			root, server, a = withFetcher(t, tlsserver.Options{Handler: cutOnce(tlsserver.Files(webroot), then)})
+			if stderr, ok := updateOnce(t, root, throughFetcher(root)); !ok {
+				t.Fatalf("%s\nfetcher:\n%s", stderr, a.Stderr.String())
+			}
+			checkFinished(t, root)
+			continued := false
+			for _, r := range server.Requests() {
+				continued = continued || strings.HasSuffix(r.Path, "-core") && r.Status == http.StatusPartialContent && r.Header.Get("If-Range") != ""
+				if id := r.Header.Get("clipos-machineid"); id != "0123456789abcdef0123456789abcdef" || r.Header.Get("clipos-version") != "5.0.0-alpha.1" {
+					t.Errorf("%s asked for by %q", r.Path, id)
+				}
+			}
+			if !continued || a.Started() != test.wantStarted {
+				t.Errorf("continued %t, %d fetchers, want %d", continued, a.Started(), test.wantStarted)
+			}
+		})
+	}
+}
+
+func waitForFile(path string, atLeastBytes int64) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if info, err := os.Stat(path); err == nil && info.Size() >= atLeastBytes {
+			return
+		}
+	}
+}
+
+// TestFetcherErrors: what goes wrong has the same name as in one process, and
+// nothing is installed.
+func TestFetcherErrors(t *testing.T) {
+	files := tlsserver.Files(webroot)
+	except := func(suffix string, answer http.HandlerFunc) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, suffix) {
+				answer(w, r)
+				return
+			}
+			files.ServeHTTP(w, r)
+		})
+	}
+	for name, test := range map[string]struct {
+		options tlsserver.Options
+		change  func(root string) error
+		want    string
+	}{
+		"wrong host":   {tlsserver.Options{Handler: files, Certificate: tlsserver.Certificate{Hosts: []string{"192.0.2.1"}}}, nil, "TLSFailed"},
+		"expired":      {tlsserver.Options{Handler: files, Certificate: tlsserver.Certificate{NotAfter: time.Now().Add(-time.Hour)}}, nil, "TLSFailed"},
+		"no version":   {tlsserver.Options{Handler: except("/version", http.NotFound)}, nil, "ServerError"},
+		"no payload":   {tlsserver.Options{Handler: except("-core", http.NotFound)}, nil, "ServerError"},
+		"no signature": {tlsserver.Options{Handler: except(".sig", http.NotFound)}, nil, "SignatureInvalid"},
+		"redirect": {tlsserver.Options{Handler: except("/version", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		})}, nil, "ServerError"},
+		"huge header": {tlsserver.Options{Handler: except("/version", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", strings.Repeat("x", 1<<20))
+		})}, nil, "ServerError"},
+		"huge document": {tlsserver.Options{Handler: except("/version", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(make([]byte, 1<<20))
+		})}, nil, "ResponseTooLarge"},
+		"no remote.toml": {tlsserver.Options{Handler: files}, func(root string) error { return os.Remove(root + "/etc/updater/remote.toml") }, "ConfigInvalid"},
+		"no certificate": {tlsserver.Options{Handler: files}, func(root string) error { return os.Truncate(root+"/etc/updater/rootca.pem", 0) }, "ConfigInvalid"},
+		"remote for all": {tlsserver.Options{Handler: files}, func(root string) error { return os.Chmod(root+"/etc/updater/remote.toml", 0o666) }, "ConfigInvalid"},
+		"unknown key": {tlsserver.Options{Handler: files}, func(root string) error {
+			return os.WriteFile(root+"/etc/updater/remote.toml", []byte("proxy = \"x\"\n"), 0o644)
+		}, "ConfigInvalid"},
+		"not even a file": {tlsserver.Options{Handler: files}, func(root string) error { return os.RemoveAll(root + "/etc/updater") }, "ConfigInvalid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, _, a := withFetcher(t, test.options)
+			if test.change != nil {
+				if err := test.change(root); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for way, options := range map[string][]string{"one process": nil, "with a fetcher": {throughFetcher(root)}} {
+				stderr, ok := updateOnce(t, root, options...)
+				if line := errorLine(stderr); ok || !strings.HasSuffix(line, " ("+test.want+")") {
+					t.Errorf("%s: %q, want (%s)\nfetcher: %s", way, line, test.want, a.Stderr.String())
+				}
+			}
+			samePrefix(t, filepath.Join(root, "volumes/core_5.0.0-alpha.0"), payload("5.0.0-alpha.0", "core"))
+		})
+	}
+}
+
+func errorLine(stderr string) string {
+	for line := range strings.Lines(stderr) {
+		if strings.HasPrefix(line, "error: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+// TestFetcherMemory: 1 GiB passes through a fetcher that may have 64 MiB. Its
+// program is one without the race detector, which needs memory of its own.
+func TestFetcherMemory(t *testing.T) {
+	const sizeBytes = 1 << 30
+	program := filepath.Join(t.TempDir(), "updaterd")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/updaterd")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	server, err := tlsserver.Start(t.Context(), tlsserver.Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(sizeBytes))
+		for block, n := make([]byte, 1<<20), 0; n < sizeBytes; n += len(block) {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	root := t.TempDir()
+	if err := pointTo(root, server); err != nil {
+		t.Fatal(err)
+	}
+	a, err := activate(root, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+
+	c, err := net.Dial("unix", a.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "GET /dist/5.0.0-alpha.3/clipos-core HTTP/1.1\r\nHost: updater-fetch\r\n"+
+		"clipos-machineid: 0123456789abcdef0123456789abcdef\r\nclipos-version: 5.0.0-alpha.1\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if err != nil || n != sizeBytes {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	took := time.Since(begin)
+	peak := peakBytes(t, a.pid())
+	if peak > 64<<20 {
+		t.Errorf("peak memory %d bytes", peak)
+	}
+	t.Logf("%d MiB of memory, %.0f MB/s", peak>>20, sizeBytes/1e6/took.Seconds())
+}
+
+// peakBytes is the most memory that a process had, see proc(5).
+func peakBytes(t *testing.T, pid int) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kilobytes int64
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	if _, err := fmt.Sscan(after, &kilobytes); err != nil {
+		t.Fatalf("%v in\n%s", err, status)
+	}
+	return kilobytes << 10
+}
+
+// TestFetcherWithoutSocket is started by hand.
+func TestFetcherWithoutSocket(t *testing.T) {
+	cmd := exec.CommandContext(context.Background(), filepath.Join(programs, "updaterd"), "fetch")
+	output, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(output), "error: no socket: updater-fetch.socket") {
+		t.Errorf("%v: %s", err, output)
+	}
+}
