@@ -64,11 +64,17 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// activate listens for the fetcher of the machine in root.
-func activate(root, program string) (*activator, error) {
+// fetcherOf is the command line of the fetcher of the machine in root.
+func fetcherOf(root, program string) []string {
+	return []string{program, "fetch", "--remote", filepath.Join(root, "etc/updater")}
+}
+
+// activate listens for the fetcher of the machine in root, and starts it with
+// argv.
+func activate(root string, argv ...string) (*activator, error) {
 	a := &activator{
 		Socket: filepath.Join(root, "run/updater/fetch.sock"),
-		argv:   []string{program, "fetch", "--remote", filepath.Join(root, "etc/updater")},
+		argv:   argv,
 		stop:   make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if err := os.MkdirAll(filepath.Dir(a.Socket), 0o755); err != nil {
@@ -165,7 +171,7 @@ func fetcher(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Value(key).(*atomic.Pointer[activator]).Load().Signal(unix.SIGKILL)
 		return
 	}
-	a, err := activate(ts.Getenv("ROOT"), filepath.Join(programs, "updaterd"))
+	a, err := activate(ts.Getenv("ROOT"), fetcherOf(ts.Getenv("ROOT"), filepath.Join(programs, "updaterd"))...)
 	ts.Check(err)
 	ts.Value(key).(*atomic.Pointer[activator]).Store(a)
 	ts.Defer(a.Close)
@@ -187,7 +193,7 @@ func withFetcher(t *testing.T, o tlsserver.Options) (root string, server *tlsser
 	if err := pointTo(root, server); err != nil {
 		t.Fatal(err)
 	}
-	if a, err = activate(root, filepath.Join(programs, "updaterd")); err != nil {
+	if a, err = activate(root, fetcherOf(root, filepath.Join(programs, "updaterd"))...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -361,11 +367,7 @@ func errorLine(stderr string) string {
 // program is one without the race detector, which needs memory of its own.
 func TestFetcherMemory(t *testing.T) {
 	const sizeBytes = 1 << 30
-	program := filepath.Join(t.TempDir(), "updaterd")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/updaterd")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	program := plainProgram(t)
 	server, err := tlsserver.Start(t.Context(), tlsserver.Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(sizeBytes))
 		for block, n := make([]byte, 1<<20), 0; n < sizeBytes; n += len(block) {
@@ -382,7 +384,7 @@ func TestFetcherMemory(t *testing.T) {
 	if err := pointTo(root, server); err != nil {
 		t.Fatal(err)
 	}
-	a, err := activate(root, program)
+	a, err := activate(root, fetcherOf(root, program)...)
 	if err != nil {
 		t.Fatal(err)
 	}
