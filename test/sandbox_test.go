@@ -134,11 +134,12 @@ func checkAllowed(t *testing.T, unit string, used []string) {
 	}
 }
 
-// tracedMachine is one whose daemon and fetcher are traced.
-func tracedMachine(t *testing.T, prepare func(root string)) (root string, daemon, fetcher []string) {
+// tracedUpdate updates a machine and returns the system calls of daemon and
+// fetcher, from their start to their end.
+func tracedUpdate(t *testing.T, prepare func(root string)) (daemon, fetcher []string) {
 	t.Helper()
 	program := plainProgram(t)
-	root = t.TempDir()
+	root := t.TempDir()
 	if err := newSystem(root, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
 		t.Fatal(err)
 	}
@@ -182,11 +183,11 @@ func tracedMachine(t *testing.T, prepare func(root string)) (root string, daemon
 	if updated != nil || reloaded != nil {
 		t.Fatalf("%v, %v\n%s", updated, reloaded, a.Stderr.String())
 	}
-	return root, systemCalls(t, daemonCounts), systemCalls(t, fetcherCounts)
+	return systemCalls(t, daemonCounts), systemCalls(t, fetcherCounts)
 }
 
 func TestSystemCalls(t *testing.T) {
-	_, daemon, fetcher := tracedMachine(t, func(string) {})
+	daemon, fetcher := tracedUpdate(t, func(string) {})
 	checkAllowed(t, "updaterd.service", daemon)
 	checkAllowed(t, "updater-fetch.service", fetcher)
 }
@@ -202,7 +203,7 @@ var ofDeviceMapper = []string{
 }
 
 func TestSystemCallsOfLVM(t *testing.T) {
-	_, daemon, _ := tracedMachine(t, func(root string) {
+	daemon, _ := tracedUpdate(t, func(root string) {
 		lvmtest.AddGroup(t, root, "mainvg", 64<<20)
 		config := filepath.Join(root, "usr/lib/updater/config.toml")
 		data, err := os.ReadFile(config)

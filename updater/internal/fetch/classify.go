@@ -31,7 +31,7 @@ func (p *phase) trace(ctx context.Context) context.Context {
 
 // classify gives an error of RoundTrip its meaning.
 func (p *phase) classify(url string, err error) error {
-	if told, ok := errors.AsType[*toldFailure](err); ok {
+	if told, ok := errors.AsType[*toldError](err); ok {
 		return told.at(url)
 	}
 	text := legible(err.Error())
@@ -50,7 +50,7 @@ func (p *phase) classify(url string, err error) error {
 
 // classifyBody gives an error met while reading a body its meaning.
 func classifyBody(url string, err error) error {
-	if told, ok := errors.AsType[*toldFailure](err); ok {
+	if told, ok := errors.AsType[*toldError](err); ok {
 		return told.at(url)
 	}
 	text := legible(err.Error())

@@ -90,7 +90,7 @@ func (w *watch) relay(dst io.Writer, body io.Reader) error {
 // to be told: a body that was cut short is best told by cutting it short.
 func Tell(h http.Header, err error) bool {
 	f, ok := errors.AsType[*failure](err)
-	if ok && f.class == ErrServer && f.heals {
+	if ok && f.heals && errors.Is(f.class, ErrServer) {
 		return false
 	}
 	for _, known := range failureNames {
@@ -123,17 +123,17 @@ func TellLength(h http.Header, bytes int64) {
 	}
 }
 
-// toldFailure is why there is no answer, or no more of it, as far as it is not
+// toldError is why there is no answer, or no more of it, as far as it is not
 // for net/http's errors to say.
-type toldFailure struct {
+type toldError struct {
 	class  error
 	reason string
 }
 
-func (f *toldFailure) Error() string { return f.class.Error() + ": " + f.reason }
+func (f *toldError) Error() string { return f.class.Error() + ": " + f.reason }
 
-func (f *toldFailure) at(url string) *failure {
-	if f.class == ErrNetwork || f.class == ErrTooSlow {
+func (f *toldError) at(url string) *failure {
+	if errors.Is(f.class, ErrNetwork) || errors.Is(f.class, ErrTooSlow) {
 		return passing(url, f.class, "%s", f.reason)
 	}
 	return permanent(url, f.class, "%s", f.reason)
@@ -146,7 +146,7 @@ func told(h http.Header) error {
 	if len(names) == 0 {
 		return nil
 	}
-	f := &toldFailure{ErrServer, legible(h.Get(headerReason))}
+	f := &toldError{ErrServer, legible(h.Get(headerReason))}
 	for _, known := range failureNames {
 		if known.name == names[0] && len(names) == 1 {
 			f.class = known.class
@@ -165,7 +165,7 @@ func toldLength(h http.Header) (int64, error) {
 	}
 	n, ok := parseBytes(said[0])
 	if !ok || len(said) > 1 {
-		return -1, &toldFailure{ErrServer, "length " + quote(said[0]) + " from the fetcher"}
+		return -1, &toldError{ErrServer, "length " + quote(said[0]) + " from the fetcher"}
 	}
 	return n, nil
 }

@@ -37,7 +37,7 @@ func withFetcher(t *testing.T, transport http.RoundTripper, serverURL string, l 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
 		served <- fetchproxy.Serve(ctx, socket, fetchproxy.New(serverURL, serverURL, transport, l, func(error) {}))

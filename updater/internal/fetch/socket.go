@@ -82,7 +82,7 @@ func dialTrusted(ctx context.Context, path, root string) (net.Conn, error) {
 	}
 	if err := CheckPeer(c); err != nil {
 		c.Close() //nolint:errcheck // nothing was said
-		return nil, &toldFailure{ErrConfig, quote(path) + ": " + err.Error()}
+		return nil, &toldError{ErrConfig, quote(path) + ": " + err.Error()}
 	}
 	return c, nil
 }
@@ -97,7 +97,7 @@ func checkSocket(path, root string) error {
 			return &net.OpError{Op: "dial", Net: "unix", Err: &os.PathError{Op: "stat", Path: name, Err: err}}
 		}
 		if why := untrusted(st, want); why != nil {
-			return &toldFailure{ErrConfig, quote(name) + ": " + why.Error()}
+			return &toldError{ErrConfig, quote(name) + ": " + why.Error()}
 		}
 		if name == filepath.Clean(root) || name == filepath.Dir(name) {
 			return nil
