@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/clipos/updater/test/machine"
 )
 
 // sourcesVersion is the version of the sources that copySources makes.
@@ -21,7 +23,7 @@ func copySources(t *testing.T) string {
 	folder := filepath.Join(t.TempDir(), "updater-"+sourcesVersion)
 	copyTree(t, "..", folder)
 	version, committed := filepath.Join(folder, "VERSION"), time.Unix(1700000000, 0)
-	if err := writeFile(version, sourcesVersion+"\n"); err != nil {
+	if err := machine.WriteFile(version, sourcesVersion+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chtimes(version, committed, committed); err != nil {

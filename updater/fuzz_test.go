@@ -26,7 +26,7 @@ var (
 	systemKeys = []string{
 		"os_name", "core.destination", "core.size", "efiboot.destination",
 		"core.backend", "efiboot.boot_tries", "efiboot.boot_order",
-		"trust.prehashed_only", "trust.content_binding", "trust.root_hash_parameter",
+		"trust.prehashed_only", "trust.content_binding", "trust.root_hash_parameter", "fetch.socket",
 	}
 	remoteKeys = []string{"update_url", "dist_url"}
 	policyKeys = []string{"mode", "interval", "first_check", "windows", "require_ac_power", "allow_metered", "stale_after"}
@@ -84,7 +84,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte("[[core]]\n\"a\\u001b\" = 1\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c Config
-		if err := c.parseSystem(document{"config.toml", data}); err != nil {
+		if err := c.parseSystem(Paths{Root: "/"}, document{"config.toml", data}); err != nil {
 			checkMessage(t, err, "config.toml")
 			return
 		}
