@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/clipos/updater/dbusapi/dbustest"
+	"github.com/clipos/updater/test/machine"
 	"github.com/clipos/updater/test/tlsserver"
 )
 
@@ -20,7 +22,7 @@ var plants = map[string]func(path, target string) error{
 	"a symbolic link":      func(path, target string) error { return os.Symlink(target, path) },
 	"a dangling link":      func(path, target string) error { return os.Symlink(target+".missing", path) },
 	"a link to a folder":   func(path, target string) error { return os.Symlink(filepath.Dir(target), path) },
-	"a link to the volume": func(path, target string) error { return os.Symlink("../../../../volumes/core_"+running, path) },
+	"a link to the volume": func(path, _ string) error { return os.Symlink("../../../../volumes/core_"+running, path) },
 	"a link to itself":     func(path, _ string) error { return os.Symlink(filepath.Base(path), path) },
 	"a hard link":          func(path, target string) error { return os.Link(target, path) },
 	"a FIFO":               func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
@@ -112,7 +114,7 @@ func TestCacheChangedAfterVerifying(t *testing.T) {
 			t.Parallel()
 			v := newVictim(t)
 			v.onLVM()
-			v.hasVolume(fallback, "4M")
+			v.hasVolume(fallback)
 			v.hookLVM(change)
 			v.overwrittenInVain("ReadBackMismatch", name)
 			v.must(os.Rename(v.at("usr/real/lvm"), v.at("usr/sbin/lvm")))
@@ -128,7 +130,7 @@ func (v *victim) overwrittenInVain(want, attack string) {
 	tried.Add(1)
 	runningVolume, entry := v.read("dev/mainvg/core_"+running), v.read(entryOf(running))
 	o := v.run()
-	if _, name, err := errorLine(o.stderr); o.exit != 1 || err != nil || name != want {
+	if _, name, err := machine.ErrorLine(o.stderr); o.exit != 1 || err != nil || name != want {
 		v.Fatalf("%s: exit status %d, %v, want (%s)\n%s", attack, o.exit, err, want, o.stderr)
 	}
 	if v.read("dev/mainvg/core_"+running) != runningVolume || v.read(entryOf(running)) != entry {
@@ -158,7 +160,7 @@ func TestPoisonedCache(t *testing.T) {
 	same := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"a"`)
 		if r.Header.Get("Range") != "" {
-			w.Header().Set("Content-Range", "bytes */"+itoa(len(forged)))
+			w.Header().Set("Content-Range", "bytes */"+strconv.Itoa(len(forged)))
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}

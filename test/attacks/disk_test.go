@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -21,10 +20,6 @@ import (
 
 func entryOf(version string) string { return machine.Entries + "/clipos-" + version + ".efi" }
 
-func errorLine(stderr string) (line, name string, err error) { return machine.ErrorLine(stderr) }
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // onLVM gives the machine a volume group of the real tools, with the running
 // system in it, in place of the folder of image files.
 func (v *victim) onLVM() {
@@ -33,16 +28,16 @@ func (v *victim) onLVM() {
 	lvmtest.AddGroup(v, v.root, "mainvg", 32<<20)
 	v.replaceIn("usr/lib/updater/config.toml", "\"directory\"\ndestination = \"/volumes\"\nsize = \"2M\"", "\"lvm\"\ndestination = \"mainvg\"\nsize = \"4M\"")
 	v.must(os.RemoveAll(v.at(machine.Volumes)), os.Remove(v.at(entryOf(fallback))))
-	v.hasVolume(running, "4M")
+	v.hasVolume(running)
 	v.before = nil
 }
 
 func (v *victim) lvm(args ...string) { lvmtest.LVM(v, v.root, args...) }
 
 // hasVolume makes a logical volume with a version's image, and its entry.
-func (v *victim) hasVolume(version, size string) {
+func (v *victim) hasVolume(version string) {
 	v.Helper()
-	v.lvm("lvcreate", "--yes", "--size", size, "--name", "core_"+version, "mainvg")
+	v.lvm("lvcreate", "--yes", "--size", "4M", "--name", "core_"+version, "mainvg")
 	dist := filepath.Join(webroot, "dist", version, "clipos-")
 	core, err := os.ReadFile(dist + "core")
 	v.must(err)
@@ -94,9 +89,9 @@ func TestVolumeGroup(t *testing.T) {
 	}{
 		"group missing":        {func(v *victim) { v.replaceIn("usr/lib/updater/config.toml", "mainvg", "othervg") }, "VolumeGroupNotFound"},
 		"group full":           {func(v *victim) { v.lvm("lvcreate", "--yes", "--size", "24M", "--name", "data", "mainvg") }, "NoSpaceVolumeGroup"},
-		"spare volume mounted": {func(v *victim) { v.hasVolume(fallback, "4M"); lvmtest.Mount(v, v.at("dev/mainvg/core_"+fallback)) }, "VolumeInUse"},
+		"spare volume mounted": {func(v *victim) { v.hasVolume(fallback); lvmtest.Mount(v, v.at("dev/mainvg/core_"+fallback)) }, "VolumeInUse"},
 		"spare volume held open": {func(v *victim) {
-			v.hasVolume(fallback, "4M")
+			v.hasVolume(fallback)
 			fd, err := unix.Open(v.at("dev/mainvg/core_"+fallback), unix.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0)
 			v.must(err)
 			v.Cleanup(func() { unix.Close(fd) })
@@ -116,8 +111,8 @@ func TestVolumeGroup(t *testing.T) {
 func TestVolumeFile(t *testing.T) {
 	t.Parallel()
 	spare := machine.Volumes + "/core_" + fallback
-	remade := func(make func(v *victim) error) func(v *victim) {
-		return func(v *victim) { v.must(os.Remove(v.at(spare)), make(v)) }
+	remade := func(remake func(v *victim) error) func(v *victim) {
+		return func(v *victim) { v.must(os.Remove(v.at(spare)), remake(v)) }
 	}
 	for name, c := range map[string]struct {
 		change func(v *victim)

@@ -5,7 +5,6 @@ package attacks
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -84,7 +83,7 @@ func TestRedirect(t *testing.T) {
 	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
 	defer plain.Close()
 	v := newVictim(t)
-	other, err := tlsserver.Start(context.Background(), tlsserver.Options{Handler: tlsserver.Files(webroot)})
+	other, err := tlsserver.Start(t.Context(), tlsserver.Options{Handler: tlsserver.Files(webroot)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,16 +41,17 @@ func TestPayloadChanged(t *testing.T) {
 				"zeros of the same length":   strings.Repeat("\x00", len(good)),
 				"the other kind's signature": good + genuine(t, webroot, kind+".sig"),
 			}
-			const places = 40
-			for i := range places {
-				at := i * (len(good) - 1) / (places - 1)
-				changed[fmt.Sprint("bit of byte ", at)] = flipped(good, at)
-			}
 			for name, content := range changed {
 				v.forges(kind, body(content))
 				v.refuses("SignatureInvalid", name)
 				v.forges(kind, getOnly(body(content)))
 				v.refuses("SignatureInvalid", name+", length not known before")
+			}
+			const places = 40
+			for i := range places {
+				at := i * (len(good) - 1) / (places - 1)
+				v.forges(kind, body(flipped(good, at)))
+				v.refuses("SignatureInvalid", fmt.Sprint("bit of byte ", at))
 			}
 			v.updates()
 		})

@@ -3,7 +3,6 @@
 package attacks
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -22,7 +21,7 @@ import (
 func (v *victim) impostor(o tlsserver.Options) *tlsserver.Server {
 	v.Helper()
 	o.Handler = tlsserver.Files(webroot)
-	s, err := tlsserver.Start(context.Background(), o)
+	s, err := tlsserver.Start(v.Context(), o)
 	if err != nil {
 		v.Fatal(err)
 	}
@@ -44,7 +43,7 @@ func TestCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := func(lowest, highest uint16) *tls.Config {
-		return &tls.Config{MinVersion: lowest, MaxVersion: highest} //nolint:gosec // what is to be refused
+		return &tls.Config{MinVersion: lowest, MaxVersion: highest}
 	}
 	v := newVictim(t)
 	v.write("etc/updater/rootca.pem", string(authority.PEM()))

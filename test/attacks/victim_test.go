@@ -60,7 +60,7 @@ func newVictimWith(t *testing.T, o tlsserver.Options) *victim {
 	v.serves(tlsserver.Files(webroot))
 	o.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*v.answer.Load()).ServeHTTP(w, r) })
 	var err error
-	if v.server, err = tlsserver.Start(context.Background(), o); err == nil {
+	if v.server, err = tlsserver.Start(t.Context(), o); err == nil {
 		err = machine.New(v.root, webroot, running, fallback)
 	}
 	if err == nil {
@@ -169,7 +169,7 @@ func (v *victim) run() outcome {
 
 // refuses runs the program under attack: it must end with that error, and
 // change nothing.
-func (v *victim) refuses(want, attack string) outcome {
+func (v *victim) refuses(want, attack string) {
 	v.Helper()
 	o := v.survives(attack)
 	line, name, err := machine.ErrorLine(o.stderr)
@@ -179,7 +179,6 @@ func (v *victim) refuses(want, attack string) outcome {
 	if len(line) > maxLineBytes {
 		v.Errorf("%s: an error line of %d bytes: %.200q…", attack, len(line), line)
 	}
-	return o
 }
 
 // ignores runs the program with an offer that is none.
