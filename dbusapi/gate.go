@@ -34,12 +34,34 @@ const (
 // how long, and keeps a panic in one from ending the process.
 type gate struct {
 	slots chan struct{}
-	limit time.Duration
-	log   *slog.Logger
+	// others are the calls in slots that are not root's and whose caller is
+	// known, see [method]: root finds room, and each user a share.
+	others *waitingRoom
+	limit  time.Duration
+	log    *slog.Logger
 }
 
 func newGate(slots int, log *slog.Logger) *gate {
-	return &gate{slots: make(chan struct{}, slots), limit: callLimit, log: log}
+	return &gate{
+		slots: make(chan struct{}, slots), others: newWaitingRoom(othersOf(slots), eachOf(slots)),
+		limit: callLimit, log: log,
+	}
+}
+
+// othersOf is how many of a gate's slots all users but root may have, eachOf
+// how many each of them.
+func othersOf(slots int) int { return slots * 3 / 4 }
+func eachOf(slots int) int   { return slots / 4 }
+
+// enter takes a share of the slots for a user's call, which then calls leave.
+func (g *gate) enter(uid uint32) (leave func(), err error) {
+	switch {
+	case uid == 0:
+		return func() {}, nil
+	case !g.others.enter(uid):
+		return nil, standardError("LimitsExceeded", "too many calls at once")
+	}
+	return func() { g.others.leave(uid) }, nil
 }
 
 // answer is what a handler came to.
