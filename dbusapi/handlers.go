@@ -14,10 +14,7 @@ import (
 // What the methods do, all in the same order: look at the arguments, ask
 // whether the caller may, then act with these same arguments.
 
-func (l *link) check(ctx context.Context, c caller, m dbus.Message, options dict) (dict, error) {
-	if err := noOptions(options); err != nil {
-		return nil, err
-	}
+func (l *link) check(ctx context.Context, c caller, m dbus.Message) (dict, error) {
 	if err := l.authorise(ctx, c, m, actionCheck); err != nil {
 		return nil, err
 	}
@@ -39,10 +36,7 @@ func (l *link) mayAskServer(c caller) error {
 	return nil
 }
 
-func (l *link) update(ctx context.Context, c caller, m dbus.Message, version string, options dict) (string, error) {
-	if err := noOptions(options); err != nil {
-		return "", err
-	}
+func (l *link) update(ctx context.Context, c caller, m dbus.Message, version string) (string, error) {
 	before := l.service.controller.Overview()
 	needed := actionUpdateToVersion
 	if version == "" || version == before.AvailableVersion {
@@ -105,10 +99,7 @@ func (l *link) listVersions(ctx context.Context) ([]dict, error) {
 	return list, nil
 }
 
-func (l *link) rollback(ctx context.Context, c caller, m dbus.Message, version string, options dict) (string, error) {
-	if err := noOptions(options); err != nil {
-		return "", err
-	}
+func (l *link) rollback(ctx context.Context, c caller, m dbus.Message, version string) (string, error) {
 	if err := l.authorise(ctx, c, m, actionRollback); err != nil {
 		return "", err
 	}

@@ -14,10 +14,16 @@ import (
 func (l *link) methods(ctx context.Context) map[string]any {
 	return map[string]any{
 		"Check": func(m dbus.Message, options dict) (dict, *dbus.Error) {
-			return method(ctx, l, l.service.calls, m, "a{sv}", func(ctx context.Context, c caller) (dict, error) { return l.check(ctx, c, m, options) })
+			if refusal := noOptions(options); refusal != nil {
+				return nil, refusal
+			}
+			return method(ctx, l, l.service.calls, m, "a{sv}", func(ctx context.Context, c caller) (dict, error) { return l.check(ctx, c, m) })
 		},
 		"Update": func(m dbus.Message, version string, options dict) (string, *dbus.Error) {
-			return method(ctx, l, l.service.calls, m, "sa{sv}", func(ctx context.Context, c caller) (string, error) { return l.update(ctx, c, m, version, options) })
+			if refusal := noOptions(options); refusal != nil {
+				return "", refusal
+			}
+			return method(ctx, l, l.service.calls, m, "sa{sv}", func(ctx context.Context, c caller) (string, error) { return l.update(ctx, c, m, version) })
 		},
 		"Cancel": func(m dbus.Message, transaction string) *dbus.Error {
 			// Found out once, before anybody is asked.
@@ -31,7 +37,10 @@ func (l *link) methods(ctx context.Context) map[string]any {
 			return method(ctx, l, l.service.queries, m, "", func(ctx context.Context, _ caller) ([]dict, error) { return l.listVersions(ctx) })
 		},
 		"Rollback": func(m dbus.Message, version string, options dict) (string, *dbus.Error) {
-			return method(ctx, l, l.service.calls, m, "sa{sv}", func(ctx context.Context, c caller) (string, error) { return l.rollback(ctx, c, m, version, options) })
+			if refusal := noOptions(options); refusal != nil {
+				return "", refusal
+			}
+			return method(ctx, l, l.service.calls, m, "sa{sv}", func(ctx context.Context, c caller) (string, error) { return l.rollback(ctx, c, m, version) })
 		},
 		"MarkBoot": func(m dbus.Message, result, reason string) *dbus.Error {
 			return l.command(ctx, m, "ss", func(ctx context.Context, c caller) error { return l.markBoot(ctx, c, m, result, reason) })
@@ -57,18 +66,14 @@ func (l *link) methods(ctx context.Context) map[string]any {
 // method answers the call m of a method that may take long, of which each user
 // has a few at once.
 func method[T any](ctx context.Context, l *link, g *gate, m dbus.Message, signature string, handler func(context.Context, caller) (T, error)) (T, *dbus.Error) {
-	return serve(ctx, g, m, signature, func(ctx context.Context) (T, error) {
-		var none T
-		c, err := identify(ctx, l.bus, sender(m))
-		if err != nil {
-			return none, err
+	return settle(ctx, m, signature, func(ctx context.Context) answer[T] {
+		ctx, cancel := context.WithTimeout(ctx, callLimit)
+		defer cancel()
+		who := pass(ctx, l.service.doors, 0, m, func(ctx context.Context) (caller, error) { return identify(ctx, l.bus, sender(m)) })
+		if who.err != nil {
+			return answer[T]{err: who.err}
 		}
-		leave, err := g.enter(c.uid)
-		if err != nil {
-			return none, err
-		}
-		defer leave()
-		return handler(ctx, c)
+		return pass(ctx, g, who.result.uid, m, func(ctx context.Context) (T, error) { return handler(ctx, who.result) })
 	})
 }
 

@@ -45,6 +45,7 @@ type Service struct {
 	options    Options
 	controller Controller
 	authoriser authoriser
+	doors      *gate
 	calls      *gate
 	queries    *gate
 	reads      *gate
@@ -67,6 +68,7 @@ func New(o Options, c Controller) *Service {
 		options:    o,
 		controller: c,
 		authoriser: newPolkit(),
+		doors:      newGate(doorSlots, o.Log),
 		calls:      newGate(callSlots, o.Log),
 		queries:    newGate(querySlots, o.Log),
 		reads:      newGate(readSlots, o.Log),
