@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/clipos/updater/updater"
 )
 
 // What the methods do, all in the same order: look at the arguments, ask
@@ -71,6 +73,10 @@ func (l *link) cancel(ctx context.Context, c caller, m dbus.Message, transaction
 		if err := l.authorise(ctx, c, m, actionCancel); err != nil {
 			return err
 		}
+	}
+	if transaction == "" {
+		// What has begun since was not meant.
+		return updater.ErrNoTransaction
 	}
 	return l.service.controller.Cancel(ctx, transaction)
 }

@@ -39,7 +39,7 @@ func TestBusctl(t *testing.T) {
 		"error":               {property("LastError"), `(ss) "org.clipos.Updater1.Error.Busy" "an update is already running"`},
 		"check":               {call("Check", "a{sv}", "0"), `"download_bytes" t 1073741824`},
 		"update":              {call("Update", "sa{sv}", "5.0.0", "0"), `s "t1"`},
-		"cancel":              {call("Cancel", "s", ""), ``},
+		"cancel":              {call("Cancel", "s", "t1"), ``},
 		"list":                {call("ListVersions"), `aa{sv} 2 7 `},
 		"tree":                {[]string{"tree", BusName}, "/org/clipos/Updater1"},
 		"introspect":          {[]string{"introspect", BusName, Path}, ".ListVersions                       method    -         aa{sv}"},
