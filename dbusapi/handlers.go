@@ -47,6 +47,9 @@ func (l *link) update(ctx context.Context, c caller, m dbus.Message, version str
 	if err := l.authorise(ctx, c, m, needed); err != nil {
 		return "", err
 	}
+	if err := l.mayAskServer(c); err != nil {
+		return "", err
+	}
 	transaction, err := l.service.controller.Update(ctx, version)
 	if err != nil {
 		return "", err
@@ -93,7 +96,12 @@ func (l *link) plan(ctx context.Context, c caller, version string) (dict, error)
 	return encodePlan(plan), nil
 }
 
-func (l *link) listVersions(ctx context.Context) ([]dict, error) {
+// listVersions is for everybody, so each user has to leave time between two: it
+// runs the volume manager's tools and reads all boot entries.
+func (l *link) listVersions(ctx context.Context, c caller) ([]dict, error) {
+	if !l.service.lists.allow(c.uid, time.Now()) {
+		return nil, standardError("LimitsExceeded", "the disk may be read once every %v", checkInterval)
+	}
 	installed, err := l.service.controller.ListVersions(ctx)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func (l *link) methods(ctx context.Context) map[string]any {
 			return method(ctx, l, l.service.queries, m, "s", func(ctx context.Context, c caller) (dict, error) { return l.plan(ctx, c, version) })
 		},
 		"ListVersions": func(m dbus.Message) ([]dict, *dbus.Error) {
-			return method(ctx, l, l.service.queries, m, "", func(ctx context.Context, _ caller) ([]dict, error) { return l.listVersions(ctx) })
+			return method(ctx, l, l.service.queries, m, "", func(ctx context.Context, c caller) ([]dict, error) { return l.listVersions(ctx, c) })
 		},
 		"Rollback": func(m dbus.Message, version string, options dict) (string, *dbus.Error) {
 			if refusal := noOptions(options); refusal != nil {

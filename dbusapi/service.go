@@ -50,6 +50,7 @@ type Service struct {
 	queries    *gate
 	reads      *gate
 	checks     *rate
+	lists      *rate
 	job        job
 	outbox     *outbox
 	pulse      time.Duration
@@ -73,6 +74,7 @@ func New(o Options, c Controller) *Service {
 		queries:    newGate(querySlots, o.Log),
 		reads:      newGate(readSlots, o.Log),
 		checks:     newRate(),
+		lists:      newRate(),
 		outbox:     newOutbox(),
 		pulse:      pulseInterval,
 	}
