@@ -3,6 +3,7 @@
 package dbusapi
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -32,6 +33,32 @@ func socketPair(t *testing.T) (ours, theirs *net.UnixConn) {
 		t.Cleanup(func() { conn.Close() })
 	}
 	return ends[0], ends[1]
+}
+
+// A large signal, which anybody may send, does not keep the answer from coming.
+func TestDescriptorConnDropsLargeMessages(t *testing.T) {
+	answer := small(t, binary.LittleEndian)
+	answer[1] = byte(dbus.TypeMethodReply)
+	ours, theirs := socketPair(t)
+	watch, end := lock(t)
+	go func() {
+		defer theirs.Close()
+		defer end.Close()
+		large := oversized(t)
+		_, _ = theirs.Write(large[:100])
+		_, _, _ = theirs.WriteMsgUnix(large[100:], syscall.UnixRights(int(end.Fd())), nil)
+		_, _ = theirs.Write(answer)
+	}()
+	c := &descriptorConn{UnixConn: ours, begun: true}
+	if passed, err := io.ReadAll(c); !bytes.Equal(passed, answer) {
+		t.Errorf("passed on %d bytes, %v; want %d", len(passed), err, len(answer))
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if isHeld(t, watch) {
+		t.Error("a descriptor is still open")
+	}
 }
 
 // FuzzDescriptorConn: what comes through is whole answers within the limit,

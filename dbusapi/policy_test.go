@@ -57,7 +57,7 @@ func TestBusPolicy(t *testing.T) {
 		"ping":                  {nobody, call(Path, peerInterface, "Ping"), ""},
 		"check":                 {nobody, call(Path, Interface, "Check", "a{sv}", "0"), ""},
 		"update":                {nobody, call(Path, Interface, "Update", "sa{sv}", "", "0"), ""},
-		"cancel":                {nobody, call(Path, Interface, "Cancel", "s", ""), ""},
+		"cancel":                {nobody, call(Path, Interface, "Cancel", "s", "t1"), ""},
 		"no such method":        {nobody, call(Path, Interface, "Explode"), "Unknown / invalid method"},
 		"another interface":     {nobody, call(Path, "org.freedesktop.DBus.Debug.Stats", "GetStats"), "Access denied"},
 		"another one as root":   {root, call(Path, "org.freedesktop.DBus.Debug.Stats", "GetStats"), "Access denied"},
