@@ -5,6 +5,8 @@ package daemon
 import (
 	"context"
 	"time"
+
+	"github.com/clipos/updater/updater"
 )
 
 // bootPollInterval is how often an unfinished boot is looked at.
@@ -40,18 +42,12 @@ func (d *Daemon) confirm(ctx context.Context) (bool, error) {
 	if err != nil || !complete {
 		return false, err
 	}
-	list, err := d.readInstalled(ctx)
-	if err != nil {
-		return false, err
-	}
-	if err := d.system().ConfirmGood(list); err != nil {
-		return false, err
-	}
-	return true, d.do(ctx, func(context.Context) {
-		if d.job == nil {
-			d.setInstalled(list)
-			d.publish()
-			d.lookSoon()
+	err = d.exclusively(ctx, true, func(ctx context.Context) (func() []updater.Event, error) {
+		list, err := readInstalled(ctx, d.system())
+		if err == nil {
+			err = d.system().ConfirmGood(list)
 		}
+		return nothing, err
 	})
+	return err == nil, err
 }

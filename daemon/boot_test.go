@@ -90,3 +90,28 @@ func TestBootQueryHangs(t *testing.T) {
 		m.wantState(updater.StateRebootRequired)
 	})
 }
+
+// TestBootIsConfirmedAfterTheJob: what was read beside a job could be older
+// than what the job has told.
+func TestBootIsConfirmedAfterTheJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, fetching := newEngine(t), make(chan struct{})
+		e.holdAt[updater.StageFetching] = fetching
+		var complete atomic.Bool
+		m := boot(t, e, func(o *Options) {
+			o.BootComplete = func(context.Context) (bool, error) { return complete.Load(), nil }
+		})
+		m.update(newer)
+		complete.Store(true)
+		pass(10 * bootPollInterval)
+		if e.count("good") != 0 {
+			t.Error("confirmed beside an update")
+		}
+		close(fetching)
+		synctest.Wait()
+		if e.Record().HighestGood != running {
+			t.Error("not confirmed")
+		}
+		m.wantState(updater.StateRebootRequired)
+	})
+}

@@ -120,7 +120,7 @@ func TestCancelAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, read := newEngine(t), make(chan struct{})
 		e.failAt[updater.StageFetching] = updater.ErrNetworkUnavailable
-		m := boot(t, e, func(o *Options) { o.Engine = &slowReader{fakeEngine: e, gate: read, skip: 1} })
+		m := boot(t, e, func(o *Options) { o.Engine = &slowReader{fakeEngine: e, gate: read, skip: 2} })
 		transaction := m.update(newer)
 		m.wantState(updater.StateUpdating)
 		wantError(t, m.Cancel(t.Context(), transaction), updater.ErrNoTransaction)

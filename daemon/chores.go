@@ -5,12 +5,16 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
 )
+
+// nothing follows from a chore.
+func nothing() []updater.Event { return nil }
 
 // chore does its work beside the loop, and then in the loop what follows from
 // it, which returns what there is to tell.
@@ -20,31 +24,32 @@ type chore func(context.Context) (apply func() []updater.Event, err error)
 // update runs the error is ErrBusy, unless the caller is patient; anything else
 // that runs is waited for. When ctx ends the chore goes on.
 func (d *Daemon) exclusively(ctx context.Context, patient bool, do chore) error {
-	for {
-		var mine, other *job
-		var refused error
-		err := d.do(ctx, func(run context.Context) {
-			switch {
-			case run.Err() != nil:
-				refused = updater.ErrCancelled
-			case d.job != nil && d.job.isUpdate() && !patient:
-				refused = fmt.Errorf("%w: %s", updater.ErrBusy, d.job.version)
-			case d.job != nil:
-				other = d.job
-			default:
-				mine = d.beginChore(run, do)
-			}
-		})
-		if err := cmp.Or(err, refused); err != nil {
-			return err
+	var mine *job
+	err := d.doAfter(ctx, func(run context.Context) (before *job, err error) {
+		switch {
+		case run.Err() != nil:
+			err = updater.ErrCancelled
+		case d.job != nil && d.job.isUpdate() && !patient:
+			err = fmt.Errorf("%w: %s", updater.ErrBusy, d.job.version)
+		case d.job != nil:
+			before = d.job
+		default:
+			mine = d.beginChore(run, do)
 		}
-		if mine != nil {
-			_, err := mine.wait(ctx)
-			return err
-		}
-		if _, err := other.wait(ctx); ctx.Err() != nil {
-			return err
-		}
+		return before, err
+	})
+	if errors.Is(err, updater.ErrNetworkUnavailable) {
+		// It is the check before it that waits for the server.
+		return fmt.Errorf("%w: a check has not ended in time", updater.ErrBusy)
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case <-mine.done:
+		return mine.err
+	case <-ctx.Done():
+		return fmt.Errorf("not done yet, and goes on: %w", ctx.Err())
 	}
 }
 
@@ -71,27 +76,38 @@ func (d *Daemon) Plan(ctx context.Context, version string) (updater.Plan, error)
 	limited, cancel := context.WithTimeout(ctx, acceptLimit)
 	defer cancel()
 	plan, err := d.system().Plan(limited, version)
-	if err == nil {
-		plan.Blockers = d.Overview().Blockers
+	if err != nil {
+		return updater.Plan{}, inTime(limited, err)
 	}
-	return plan, err
+	plan.Blockers = d.Overview().Blockers
+	return plan, nil
 }
 
 // Rollback makes an installed version the one that boots next, the fallback
 // when version is empty.
 func (d *Daemon) Rollback(ctx context.Context, version string) (string, error) {
+	chosen := make(chan string, 1)
 	err := d.exclusively(ctx, false, func(ctx context.Context) (func() []updater.Event, error) {
 		outcome, err := d.system().Rollback(ctx, version)
-		version = outcome.Version
-		return func() []updater.Event {
-			d.Log.Info("made to start next", "version", version)
-			if version == d.RunningVersion {
-				return nil
-			}
-			return []updater.Event{updater.RebootRequiredEvent{Version: version}}
-		}, err
+		chosen <- outcome.Version
+		return func() []updater.Event { return d.rolledBack(outcome.Version) }, err
 	})
-	return version, err
+	if err != nil {
+		return "", err
+	}
+	return <-chosen, nil
+}
+
+// rolledBack draws the conclusions, whether or not the disk could be read
+// afterwards.
+func (d *Daemon) rolledBack(version string) []updater.Event {
+	d.Log.Info("made to start next", "version", version)
+	if version == d.RunningVersion {
+		d.setPending("")
+		return nil
+	}
+	d.setPending(version)
+	return []updater.Event{updater.RebootRequiredEvent{Version: version}}
 }
 
 // MarkBoot says whether the running version is good.
@@ -107,14 +123,12 @@ func (d *Daemon) MarkBoot(ctx context.Context, good bool, reason string) error {
 // ForgetFailure allows a version that did not come up to be installed again.
 func (d *Daemon) ForgetFailure(ctx context.Context, version string) error {
 	return d.exclusively(ctx, false, func(ctx context.Context) (func() []updater.Event, error) {
-		installed, err := d.readInstalled(ctx)
+		installed, err := readInstalled(ctx, d.system())
 		if err == nil {
 			err = d.system().Forgive(version, installed)
 		}
 		return func() []updater.Event {
-			if d.offer.Version == version {
-				d.offer, d.offered = updater.Check{}, time.Time{}
-			}
+			d.offered = time.Time{} // what was refused may be taken now
 			return nil
 		}, err
 	})
@@ -127,25 +141,40 @@ func (d *Daemon) Reload(ctx context.Context) error {
 }
 
 // ReloadForManager is Reload for the service manager's SIGHUP, which waits for
-// an update that runs, and is told as sd_notify(3) describes.
+// an update that runs, and is told as sd_notify(3) describes: that it is done
+// once the new configuration is in force, or was refused.
 func (d *Daemon) ReloadForManager(ctx context.Context) {
+	told := false
 	err := d.exclusively(ctx, true, func(ctx context.Context) (func() []updater.Event, error) {
+		told = true
 		d.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicroseconds()))
-		defer d.notify("READY=1")
 		return d.reload(ctx)
 	})
-	if err != nil && ctx.Err() == nil {
+	if ctx.Err() != nil {
+		return // nothing follows STOPPING=1
+	}
+	if err != nil {
 		d.Log.Error("the configuration stays as it was", "error", err)
+	}
+	if told {
+		d.notify("READY=1")
 	}
 }
 
-func (d *Daemon) reload(context.Context) (func() []updater.Event, error) {
+// reload finds out what is installed by the new configuration, too.
+func (d *Daemon) reload(ctx context.Context) (func() []updater.Event, error) {
 	engine, rules, err := d.ReadAgain()
 	if err != nil {
 		return nil, err
 	}
+	installed, unread := readInstalled(ctx, engine)
 	return func() []updater.Event {
 		d.reconfigure(engine, rules)
+		if unread != nil {
+			d.Log.Error("cannot read what is installed", "error", unread)
+		} else {
+			d.setInstalled(installed)
+		}
 		return nil
 	}, nil
 }
@@ -174,10 +203,13 @@ func (d *Daemon) setHold(ctx context.Context, hold *updater.Hold) error {
 		if refused = d.system().Change(func(r *updater.Record) { r.Hold = hold }); refused != nil {
 			return
 		}
-		if hold != nil {
-			d.Log.Info("updates are held", "event", "held", "reason", hold.Reason, "until", hold.Until)
-		} else {
+		switch {
+		case hold == nil:
 			d.Log.Info("updates are not held any more", "event", "released")
+		case hold.Until.IsZero():
+			d.Log.Info("updates are held until somebody ends it", "event", "held", "reason", hold.Reason)
+		default:
+			d.Log.Info("updates are held", "event", "held", "reason", hold.Reason, "until", hold.Until)
 		}
 		d.publish()
 		d.lookSoon()
@@ -185,11 +217,12 @@ func (d *Daemon) setHold(ctx context.Context, hold *updater.Hold) error {
 	return cmp.Or(err, refused)
 }
 
-// History returns at most limit transactions, newest first; 0: all.
-func (d *Daemon) History(_ context.Context, limit int) ([]updater.HistoryEntry, error) {
-	history := d.system().Record().History
+// History returns at most limit transactions, newest first; 0: all. One that
+// was completed is in it, also while the record cannot be written.
+func (d *Daemon) History(ctx context.Context, limit int) (history []updater.HistoryEntry, err error) {
+	err = d.do(ctx, func(context.Context) { history = withAll(d.system().Record().History, d.ended) })
 	if limit > 0 {
 		history = history[:min(limit, len(history))]
 	}
-	return history, nil
+	return history, err
 }

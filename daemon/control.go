@@ -5,6 +5,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,29 +29,52 @@ func (d *Daemon) do(ctx context.Context, f func(run context.Context)) error {
 	}
 }
 
+// doAfter is do, again and again as long as f names a job that has to end
+// first.
+func (d *Daemon) doAfter(ctx context.Context, f func(run context.Context) (before *job, err error)) error {
+	for {
+		var before *job
+		var refused error
+		err := d.do(ctx, func(run context.Context) { before, refused = f(run) })
+		if err := cmp.Or(err, refused); err != nil || before == nil {
+			return err
+		}
+		select {
+		case <-before.done:
+		case <-ctx.Done():
+			return before.late()
+		}
+	}
+}
+
 // Check asks the server now. A check that is running already is joined; while
 // an update runs the error is ErrBusy. When ctx ends the check goes on.
 func (d *Daemon) Check(ctx context.Context) (updater.Check, error) {
-	var j *job
-	var refused error
-	err := d.do(ctx, func(run context.Context) { j, refused = d.joinCheck(run) })
-	if err := cmp.Or(err, refused); err != nil {
+	var check *job
+	err := d.doAfter(ctx, func(run context.Context) (before *job, err error) {
+		check, before, err = d.joinCheck(run)
+		return before, err
+	})
+	if err != nil {
 		return updater.Check{}, err
 	}
-	return j.wait(ctx)
+	return check.wait(ctx)
 }
 
-// joinCheck returns the check that runs, or begins one.
-func (d *Daemon) joinCheck(run context.Context) (*job, error) {
+// joinCheck returns the check that runs, or begins one, once no chore runs
+// before it.
+func (d *Daemon) joinCheck(run context.Context) (check, before *job, err error) {
 	switch {
 	case run.Err() != nil:
-		return nil, updater.ErrCancelled
+		return nil, nil, updater.ErrCancelled
 	case d.job == nil:
-		return d.beginCheck(run, false), nil
-	case !d.job.isCheck():
-		return nil, updater.ErrBusy
+		return d.beginCheck(run, false), nil, nil
+	case d.job.isUpdate():
+		return nil, nil, fmt.Errorf("%w: %s", updater.ErrBusy, d.job.version)
+	case d.job.chore:
+		return nil, d.job, nil
 	}
-	return d.job, nil
+	return d.job, nil, nil
 }
 
 // acceptLimit bounds the answer to whether a version may be installed, most of
@@ -72,7 +96,16 @@ func (d *Daemon) Update(ctx context.Context, version string) (transaction string
 	}
 	limited, cancel := context.WithTimeout(ctx, acceptLimit)
 	defer cancel()
-	return d.start(ctx, version, d.system().Acceptable(limited, version))
+	return d.start(ctx, version, inTime(limited, d.system().Acceptable(limited, version)))
+}
+
+// inTime gives an error its name that an engine has called a cancellation:
+// when the time was up, nobody has cancelled anything.
+func inTime(ctx context.Context, err error) error {
+	if errors.Is(err, updater.ErrCancelled) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: no answer in time", updater.ErrNetworkUnavailable)
+	}
+	return err
 }
 
 // joinUpdate returns the transaction that runs: "" for none, ErrBusy for
@@ -91,18 +124,18 @@ func (d *Daemon) joinUpdate(ctx context.Context, version string) (transaction st
 func (d *Daemon) newest(ctx context.Context) (version string, err error) {
 	var offer updater.Check
 	var check *job
-	var refused error
-	err = d.do(ctx, func(run context.Context) {
+	err = d.doAfter(ctx, func(run context.Context) (before *job, err error) {
 		switch {
 		case d.job != nil && d.job.isUpdate():
 			version = d.job.version
 		case d.isFresh():
 			offer = d.offer
 		default:
-			check, refused = d.joinCheck(run)
+			check, before, err = d.joinCheck(run)
 		}
+		return before, err
 	})
-	if err = cmp.Or(err, refused); err == nil && check != nil {
+	if err == nil && check != nil {
 		offer, err = check.wait(ctx)
 	}
 	switch {
@@ -126,31 +159,24 @@ func (d *Daemon) isFresh() bool {
 // same version that runs is joined all the same: that its volume is in use is
 // no wonder. What else runs is waited for.
 func (d *Daemon) start(ctx context.Context, version string, refused error) (transaction string, err error) {
-	for {
-		var other *job
-		ended := d.do(ctx, func(run context.Context) {
-			if d.job != nil && d.job.isUpdate() {
-				transaction, err = d.job.join(version)
-			}
-			switch {
-			case transaction != "" || err != nil:
-			case refused != nil:
-				err = refused
-			case run.Err() != nil:
-				err = updater.ErrCancelled
-			case d.job != nil:
-				other = d.job
-			default:
-				transaction, err = d.beginUpdate(run, &job{version: version, install: true})
-			}
-		})
-		if ended != nil || other == nil {
-			return transaction, cmp.Or(ended, err)
+	err = d.doAfter(ctx, func(run context.Context) (before *job, err error) {
+		if d.job != nil && d.job.isUpdate() {
+			transaction, err = d.job.join(version)
 		}
-		if _, err := other.wait(ctx); ctx.Err() != nil {
-			return "", err
+		switch {
+		case transaction != "" || err != nil:
+		case refused != nil:
+			err = refused
+		case run.Err() != nil:
+			err = updater.ErrCancelled
+		case d.job != nil:
+			before = d.job
+		default:
+			transaction, err = d.beginUpdate(run, &job{version: version, install: true})
 		}
-	}
+		return before, err
+	})
+	return transaction, err
 }
 
 // Cancel ends a transaction, or the one that runs when it is empty.

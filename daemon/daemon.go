@@ -102,10 +102,11 @@ type Daemon struct {
 	offered   time.Time
 	planned   time.Time // the check that the next one is planned from
 	lastBeat  time.Time // the last sign of life of the job
-	lastTold  time.Time // the last status line
+	lastTold  time.Time // the last status line, lastLine
+	lastLine  string
 	around    surroundings
 	// wanted is to be installed by schedule, "" for nothing; fetched is the
-	// version that is in the cache for that, whole.
+	// version that is in the cache, whole, "" for none that is known.
 	wanted, fetched string
 	// failures is how many attempts by schedule failed in a row, the last one
 	// at failed, for failedWhy.
@@ -164,16 +165,31 @@ func (d *Daemon) Prepare(ctx context.Context) {
 		d.view.LastError = err
 	}
 	d.setInstalled(found.Installed)
-	record := d.system().Record()
+	d.recall(d.system().Record())
+	d.around = d.lookAround(ctx)
+	d.rest()
+}
+
+// recall goes on where an earlier run has ended.
+func (d *Daemon) recall(record updater.Record) {
 	d.planned = record.LastCheck
 	d.failures, d.failed, d.failedWhy = record.FailedUpdates, record.LastFailedUpdate, "see the history"
 	d.view.AvailableVersion = d.stillAvailable(record.AvailableVersion)
 	d.wanted = d.view.AvailableVersion
-	if t := record.Unfinished; t != nil && d.view.LastError == nil && !d.isPresent(t.Version) {
+	t := record.Unfinished
+	if t == nil {
+		if h := record.History; len(h) > 0 && h[0].Result == updater.ResultFetched {
+			d.fetched = h[0].Version // and nothing has used the cache since
+		}
+		return
+	}
+	if d.view.LastError == nil && !d.isPresent(t.Version) {
 		d.view.LastError = updater.ErrInterrupted
 	}
-	d.around = d.lookAround(ctx)
-	d.rest()
+	if t.Version == d.wanted {
+		// What brings the daemon down does not do so again at once.
+		d.tried(updater.ErrInterrupted)
+	}
 }
 
 // Run works until ctx ends: then the job that runs is cancelled, or finished

@@ -37,6 +37,9 @@ type fakeEngine struct {
 	// there until the channel is closed or, where it can be, it is cancelled.
 	failAt map[updater.Stage]error
 	holdAt map[updater.Stage]chan struct{}
+	// holdChores keeps Rollback and MarkBoot until it is closed or they are
+	// cancelled.
+	holdChores chan struct{}
 }
 
 const (
@@ -166,23 +169,60 @@ func (e *fakeEngine) Plan(_ context.Context, version string) (updater.Plan, erro
 	return updater.Plan{Version: version, WriteBytes: fetchedBytes}, e.readError
 }
 
-// Rollback makes the fallback, or the version, pending.
-func (e *fakeEngine) Rollback(_ context.Context, version string) (updater.Outcome, error) {
+// Rollback makes the fallback, or the version, pending; the running version
+// takes back what was.
+func (e *fakeEngine) Rollback(ctx context.Context, version string) (updater.Outcome, error) {
 	defer e.begin("rollback " + version)()
+	if err := e.chore(ctx); err != nil {
+		return updater.Outcome{}, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for n, i := range e.installed {
-		if i.Version == version || version == "" && i.State == updater.InstalledFallback {
-			e.installed[n].State = updater.InstalledPending
-			return updater.Outcome{Version: i.Version, Installed: true}, nil
+		if i.Version != version && (version != "" || i.State != updater.InstalledFallback) {
+			continue
 		}
+		for n := range e.installed {
+			if e.installed[n].State == updater.InstalledPending {
+				e.installed[n].State = updater.InstalledFallback
+			}
+		}
+		if i.State != updater.InstalledRunning {
+			e.installed[n].State = updater.InstalledPending
+		}
+		return updater.Outcome{Version: i.Version, Installed: true}, nil
 	}
 	return updater.Outcome{}, updater.ErrUnknownVersion
 }
 
-func (e *fakeEngine) MarkBoot(_ context.Context, good bool) error {
+// MarkBoot takes the running version's counter away, or spends it.
+func (e *fakeEngine) MarkBoot(ctx context.Context, good bool) error {
 	defer e.begin(fmt.Sprintf("mark %t", good))()
+	if err := e.chore(ctx); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n := range e.installed {
+		if i := &e.installed[n]; i.State == updater.InstalledRunning {
+			if i.TriesLeft = -1; !good {
+				i.TriesLeft, e.record.FailedVersions = 0, []string{i.Version}
+			}
+		}
+	}
 	return e.readError
+}
+
+func (e *fakeEngine) chore(ctx context.Context) error {
+	if e.holdChores == nil {
+		return nil
+	}
+	select {
+	case <-e.holdChores:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (e *fakeEngine) Forgive(version string, installed []updater.Installed) error {

@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/clipos/updater/updater"
 )
@@ -77,17 +78,16 @@ func (d *Daemon) finishCheck(r jobResult) []updater.Event {
 	d.offer, d.offered = r.check, d.wall()
 	known := d.view.AvailableVersion
 	d.view.AvailableVersion = ""
-	if r.job.automatic || d.wanted != r.check.Version {
-		d.wanted = ""
+	if r.check.Available {
+		d.view.AvailableVersion = r.check.Version
 	}
-	if !r.check.Available {
-		return nil
-	}
-	d.view.AvailableVersion = r.check.Version
 	if r.job.automatic {
-		d.wanted = r.check.Version
+		d.wanted = d.view.AvailableVersion
 	}
-	if r.check.Version == known {
+	if d.wanted != d.view.AvailableVersion {
+		d.wanted = "" // it is offered no more
+	}
+	if !r.check.Available || r.check.Version == known {
 		return nil
 	}
 	d.Log.Info("update available", "event", "update-available", "version", r.check.Version)
@@ -126,8 +126,14 @@ func (d *Daemon) settle(r jobResult) {
 		d.wanted, d.fetched = "", ""
 	case r.err == nil:
 		d.fetched = j.version
+	case d.fetched != j.version:
+		d.fetched = "" // the cache holds one version
 	}
-	if j.automatic || r.err == nil {
+	// That the daemon is stopped says nothing about the update.
+	if d.stopping && errors.Is(r.err, updater.ErrCancelled) {
+		return
+	}
+	if j.automatic || r.err == nil || j.version == d.wanted {
 		d.tried(r.err)
 	}
 }
@@ -174,13 +180,22 @@ func (d *Daemon) strikeOff() {
 	ended := d.ended
 	written := d.remember(func(r *updater.Record) {
 		r.Unfinished = nil
-		for _, e := range ended {
-			r.History = r.History.With(e)
-		}
+		r.History = withAll(r.History, ended)
 	})
 	if written {
 		d.ended = nil
 	}
+}
+
+// withAll adds transactions to a history, each once: a change of the record
+// that failed may have been written all the same.
+func withAll(h updater.History, ended []updater.HistoryEntry) updater.History {
+	for _, e := range ended {
+		if !slices.ContainsFunc(h, func(known updater.HistoryEntry) bool { return known.Transaction == e.Transaction }) {
+			h = h.With(e)
+		}
+	}
+	return h
 }
 
 // remember changes the record, or says in the log that it could not.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,6 +137,40 @@ func (m *machine) wantChecks(want int) {
 	}
 }
 
+// wantBlockers wants exactly these reasons, in this order.
+func (m *machine) wantBlockers(want ...policy.BlockerCode) {
+	m.t.Helper()
+	var got []policy.BlockerCode
+	for _, b := range m.Overview().Blockers {
+		got = append(got, b.Code)
+	}
+	if !slices.Equal(got, want) {
+		m.t.Errorf("blocked by %q, want %q", got, want)
+	}
+}
+
+// wantUpdates wants so many updates to the newer version to have begun.
+func (m *machine) wantUpdates(want int) {
+	m.t.Helper()
+	if got := m.engine.count("update " + newer); got != want {
+		m.t.Errorf("%d updates to %s began, want %d", got, newer, want)
+	}
+}
+
+// wantResults wants these in the history, the oldest first.
+func (m *machine) wantResults(want ...updater.Result) {
+	m.t.Helper()
+	history, err := m.History(m.t.Context(), 0)
+	wantError(m.t, err, nil)
+	var got []updater.Result
+	for _, e := range slices.Backward(history) {
+		got = append(got, e.Result)
+	}
+	if !slices.Equal(got, want) {
+		m.t.Errorf("results %q, want %q", got, want)
+	}
+}
+
 // observer is a publisher and the service manager. It writes down in one
 // order what it is told, and complains when that does not fit together.
 type observer struct {
@@ -190,6 +225,11 @@ func (o *observer) Emit(e updater.Event) {
 		o.lines = append(o.lines, "available "+e.Check.Version)
 		if o.view.AvailableVersion != e.Check.Version {
 			o.t.Errorf("%s is available, the property still says %q", e.Check.Version, o.view.AvailableVersion)
+		}
+	case updater.RolledBackEvent:
+		o.lines = append(o.lines, "rolled back from "+e.From+" to "+e.To)
+		if o.engine.Record().RolledBack == nil {
+			o.t.Error("struck off before it was told")
 		}
 	case updater.RebootRequiredEvent:
 		o.lines = append(o.lines, "reboot "+e.Version)

@@ -28,8 +28,8 @@ type job struct {
 
 	cancel context.CancelFunc
 	mu     sync.Mutex
-	// install is false when the update is to end once everything is fetched;
-	// that is decided when fetchedOnly is true.
+	// install is true once a caller wants it installed, whatever speaks against
+	// that; fetchedOnly once it was decided that the update ends, fetched.
 	install, fetchedOnly bool
 	// tooLate is why the job cannot be stopped any more, nil while it can. It
 	// is set in the report that begins the swap, before the swap does.
@@ -74,12 +74,13 @@ func (j *job) join(version string) (transaction string, err error) {
 	return j.transaction, nil
 }
 
-// proceed decides, once everything is fetched, whether it is installed.
-func (j *job) proceed() bool {
+// proceed decides, once everything is fetched, whether it is installed: when
+// that is allowed, or somebody wants it.
+func (j *job) proceed(allowed bool) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.fetchedOnly = !j.install
-	return j.install
+	j.fetchedOnly = !j.install && !allowed
+	return !j.fetchedOnly
 }
 
 // wait returns how a check ended.
@@ -88,8 +89,17 @@ func (j *job) wait(ctx context.Context) (updater.Check, error) {
 	case <-j.done:
 		return j.check, j.err
 	case <-ctx.Done():
-		return updater.Check{}, fmt.Errorf("%w: no answer in time", updater.ErrNetworkUnavailable)
+		return updater.Check{}, j.late()
 	}
+}
+
+// late is what those are told who cannot begin before the job has ended, and
+// do not wait any longer.
+func (j *job) late() error {
+	if j.isCheck() {
+		return fmt.Errorf("%w: no answer in time", updater.ErrNetworkUnavailable)
+	}
+	return fmt.Errorf("%w: it has not ended in time", updater.ErrBusy)
 }
 
 // stop cancels the job. Either the job then ends as cancelled, or the error
@@ -116,17 +126,30 @@ func (d *Daemon) run(ctx, work context.Context, j *job, do func(context.Context)
 	r := do(work)
 	r.job = j
 	j.refuseStop(updater.ErrNoTransaction)
-	if r.err != nil && work.Err() != nil && !errors.Is(r.err, updater.ErrCancelled) {
-		// Whatever broke, it was stopped, and somebody was told so.
-		r.err = fmt.Errorf("%w: %w", updater.ErrCancelled, r.err)
+	if work.Err() != nil {
+		r.err = stopped(r)
 	}
 	j.cancel()
-	r.installed, r.unread = d.readInstalled(ctx)
+	r.installed, r.unread = readInstalled(ctx, d.system())
 	d.results <- r
 }
 
-func (d *Daemon) readInstalled(ctx context.Context) ([]updater.Installed, error) {
+// stopped is how a job has ended that was stopped, as somebody was told:
+// whatever broke, and also when everything was fetched by then.
+func stopped(r jobResult) error {
+	switch {
+	case errors.Is(r.err, updater.ErrCancelled):
+		return r.err
+	case r.err != nil:
+		return fmt.Errorf("%w: %w", updater.ErrCancelled, r.err)
+	case r.job.isUpdate() && !r.outcome.Installed:
+		return updater.ErrCancelled
+	}
+	return nil
+}
+
+func readInstalled(ctx context.Context, e Engine) ([]updater.Installed, error) {
 	ctx, cancel := context.WithTimeout(ctx, housekeeping)
 	defer cancel()
-	return d.system().Installed(ctx)
+	return e.Installed(ctx)
 }

@@ -68,27 +68,34 @@ func (d *Daemon) checked(j *job) {
 // far as the rules allow now. What an earlier run knew of waits as long as the
 // first check does: a machine that starts has other things to do.
 func (d *Daemon) continueBySchedule(ctx context.Context) {
-	if d.job != nil || ctx.Err() != nil || time.Since(d.started) < d.Rules.FirstCheck {
+	if d.job != nil || ctx.Err() != nil {
 		return
 	}
 	c := d.conditions()
-	blockers := d.Rules.Blockers(c)
+	blockers := d.blockers(c)
 	install := len(blockers) == 0
-	switch {
-	case d.wanted != "" && install:
-	case d.wanted != "" && d.wanted != d.fetched && len(d.Rules.FetchBlockers(c)) == 0:
-	default:
+	ahead := d.wanted != d.fetched && len(d.Rules.FetchBlockers(c)) == 0
+	early := time.Since(d.started) < d.Rules.FirstCheck
+	if d.wanted == "" || early || !install && !ahead {
 		if !slices.Equal(blockers, d.view.Blockers) {
 			d.publish()
 		}
 		return
 	}
-	if _, err := d.beginUpdate(ctx, &job{version: d.wanted, automatic: true, install: install}); err != nil {
+	if _, err := d.beginUpdate(ctx, &job{version: d.wanted, automatic: true}); err != nil {
 		d.Log.Error("cannot begin the update", "error", err)
 		d.view.LastError = err
 		d.tried(err)
 		d.rest()
 	}
+}
+
+// mayInstall asks the loop, from the automatic update that runs, whether it may
+// be installed now that it is fetched: the window may have closed meanwhile.
+func (d *Daemon) mayInstall() bool {
+	answer := make(chan bool, 1)
+	d.calls <- func(context.Context) { answer <- len(d.blockers(d.conditions())) == 0 }
+	return <-answer
 }
 
 // patience is how many failures one counts that time will not heal: then the
@@ -115,6 +122,6 @@ func (d *Daemon) tried(err error) {
 func isPassing(err error) bool {
 	return slices.ContainsFunc([]error{
 		updater.ErrNetworkUnavailable, updater.ErrTooSlow, updater.ErrServer,
-		updater.ErrVolumeInUse, updater.ErrNoSpaceCache, updater.ErrESPNotMounted,
+		updater.ErrVolumeInUse, updater.ErrNoSpaceCache, updater.ErrESPNotMounted, updater.ErrInterrupted,
 	}, func(passing error) bool { return errors.Is(err, passing) })
 }

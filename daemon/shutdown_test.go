@@ -188,7 +188,7 @@ func TestStoppedBeforeTheCall(t *testing.T) {
 func TestStoppedWhileReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
-		m := newMachine(t, e, func(o *Options) { o.Engine = &slowReader{fakeEngine: e, skip: 1} })
+		m := newMachine(t, e, func(o *Options) { o.Engine = &slowReader{fakeEngine: e, skip: 2} })
 		m.start()
 		transaction := m.update(newer)
 		m.wantState(updater.StateUpdating)

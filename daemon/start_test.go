@@ -155,6 +155,7 @@ func TestStart(t *testing.T) {
 func TestReadyComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, recovered := newEngine(t), make(chan struct{})
+		e.installed = pending(newer)
 		e.onRecover = func(context.Context) (updater.Recovery, error) {
 			<-recovered
 			return updater.Recovery{Installed: pending(newer)}, nil

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/clipos/updater/daemon/internal/power"
@@ -85,10 +86,23 @@ func (d *Daemon) conditions() policy.Conditions {
 	if d.failures > 0 {
 		c.RetryAt, c.LastFailure = d.schedule.RetryAt(d.failed, d.failures), d.failedWhy
 	}
-	if d.offer.FailedBefore {
+	if d.offer.FailedBefore && slices.Contains(d.view.FailedVersions, d.offer.Version) {
 		c.FailedVersion = d.offer.Version
 	}
 	return c
+}
+
+// blockers are why nothing is installed by itself now: what the rules say, and
+// that somebody has chosen to go back to an older version, which an update
+// would overwrite before it was ever started.
+func (d *Daemon) blockers(c policy.Conditions) []policy.Blocker {
+	blockers := d.Rules.Blockers(c)
+	if back := d.view.PendingVersion; back != "" && !d.isNewer(back) {
+		blockers = append(blockers, policy.Blocker{
+			Code: policy.BlockerRollback, Text: "rolled back to " + back + ", which waits for a reboot",
+		})
+	}
+	return blockers
 }
 
 // isUnconfirmed tells that the running version's boots are still counted: it

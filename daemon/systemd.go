@@ -35,12 +35,12 @@ func (d *Daemon) notify(state string) {
 }
 
 // notifyStatus sets what systemctl status shows. After STOPPING=1 nothing
-// follows but the watchdog's food.
+// follows but the watchdog's food, and what was said is not said again.
 func (d *Daemon) notifyStatus(line string) {
-	if d.stopping {
+	if d.stopping || line == d.lastLine {
 		return
 	}
-	d.lastTold = time.Now()
+	d.lastLine, d.lastTold = line, time.Now()
 	d.notify("STATUS=" + oneLine(line))
 }
 

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/clipos/updater/policy"
 	"github.com/clipos/updater/updater"
@@ -13,7 +14,7 @@ func (d *Daemon) publish() {
 	d.view.Stale = d.isStale()
 	c := d.conditions()
 	d.view.Held, d.view.HoldReason = c.Held, c.HoldReason
-	d.view.Blockers = d.Rules.Blockers(c)
+	d.view.Blockers = d.blockers(c)
 	view := d.view
 	d.published.Store(&view)
 	for _, p := range d.publishers {
@@ -87,18 +88,31 @@ func (d *Daemon) setInstalled(list []updater.Installed) {
 func (d *Daemon) setPending(version string) {
 	d.view.PendingVersion, d.view.RebootRequired = version, version != ""
 	d.view.AvailableVersion = d.stillAvailable(d.view.AvailableVersion)
+	d.wanted = d.stillAvailable(d.wanted)
 }
 
-// stillAvailable drops an offer that has been installed since.
+// stillAvailable drops an offer that has been installed since, or that did not
+// come up then.
 func (d *Daemon) stillAvailable(version string) string {
-	v, err := policy.ParseVersion(version)
-	if err != nil || version == d.view.PendingVersion {
+	switch {
+	case !d.isNewer(version), version == d.view.PendingVersion, slices.ContainsFunc(d.installed, func(i updater.Installed) bool {
+		return i.Version == version && i.State == updater.InstalledFallback
+	}):
 		return ""
-	}
-	if running, err := policy.ParseVersion(d.RunningVersion); err != nil || v.Compare(running) <= 0 {
+	case slices.Contains(d.system().Record().Failed(d.installed), version):
 		return ""
 	}
 	return version
+}
+
+// isNewer tells that a version is newer than the one that runs.
+func (d *Daemon) isNewer(version string) bool {
+	v, err := policy.ParseVersion(version)
+	if err != nil {
+		return false
+	}
+	running, err := policy.ParseVersion(d.RunningVersion)
+	return err == nil && v.Compare(running) > 0
 }
 
 // isPresent tells that a version runs or waits for a reboot.

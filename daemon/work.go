@@ -63,7 +63,7 @@ func (d *Daemon) request(j *job) updater.Request {
 			}
 			d.statuses <- jobStatus{j, s}
 		},
-		Proceed: j.proceed,
+		Proceed: func() bool { return j.proceed(j.automatic && d.mayInstall()) },
 		Inhibit: func(ctx context.Context) (release func()) { return d.inhibit(ctx, j.version) },
 	}
 }

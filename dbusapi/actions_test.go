@@ -136,8 +136,11 @@ func describedActions(t *testing.T) map[string][]action {
 		case xml.Comment:
 			comment = string(token)
 		case xml.StartElement:
-			for _, a := range regexp.MustCompile(`org\.clipos\.updater1\.([a-z-]+)`).FindAllStringSubmatch(comment, -1) {
-				named[token.Attr[0].Value] = append(named[token.Attr[0].Value], action(a[1]))
+			if token.Name.Local == "method" {
+				method := token.Attr[0].Value
+				for _, a := range regexp.MustCompile(`org\.clipos\.updater1\.([a-z-]+)`).FindAllStringSubmatch(comment, -1) {
+					named[method] = append(named[method], action(a[1]))
+				}
 			}
 			comment = ""
 		}

@@ -14,11 +14,14 @@ import (
 )
 
 const (
-	// callSlots and readSlots are how many methods and how many property or
-	// introspection calls run at once. They are apart so that calls that wait
-	// for the network never keep anybody from reading.
-	callSlots = 16
-	readSlots = 64
+	// callSlots, querySlots and readSlots are how many methods that need a right,
+	// how many that need none, and how many property or introspection calls run
+	// at once. They are apart so that calls that wait for the network never keep
+	// anybody from reading, and that whoever may only ask cannot crowd out those
+	// who may act.
+	callSlots  = 16
+	querySlots = 8
+	readSlots  = 64
 
 	// callLimit and callGrace add up to less than the 20 seconds within which
 	// every call is answered that waits for nobody's password; a caller's

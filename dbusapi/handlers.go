@@ -22,14 +22,22 @@ func (l *link) check(ctx context.Context, m dbus.Message, options dict) (dict, e
 	if err != nil {
 		return nil, err
 	}
-	if !l.service.checks.allow(c.uid, time.Now()) {
-		return nil, standardError("LimitsExceeded", "at most one check every %v", checkInterval)
+	if err := l.mayAskServer(c); err != nil {
+		return nil, err
 	}
 	found, err := l.service.controller.Check(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return encodeCheck(found), nil
+}
+
+// mayAskServer counts a call that has the server asked.
+func (l *link) mayAskServer(c caller) error {
+	if !l.service.checks.allow(c.uid, time.Now()) {
+		return standardError("LimitsExceeded", "the server may be asked once every %v", checkInterval)
+	}
+	return nil
 }
 
 func (l *link) update(ctx context.Context, m dbus.Message, version string, options dict) (string, error) {
@@ -79,7 +87,15 @@ func (l *link) cancel(ctx context.Context, m dbus.Message, transaction string) e
 	return l.service.controller.Cancel(ctx, transaction)
 }
 
-func (l *link) plan(ctx context.Context, version string) (dict, error) {
+// plan asks the server like a check does, and counts as one.
+func (l *link) plan(ctx context.Context, m dbus.Message, version string) (dict, error) {
+	c, err := identify(ctx, l.bus, sender(m))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.mayAskServer(c); err != nil {
+		return nil, err
+	}
 	plan, err := l.service.controller.Plan(ctx, version)
 	if err != nil {
 		return nil, err

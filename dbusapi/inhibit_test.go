@@ -3,11 +3,16 @@
 package dbusapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -74,10 +79,17 @@ func isHeld(t *testing.T, watch *os.File) bool {
 	return failure != nil || n != 0
 }
 
+// noGarbage keeps the collector away, which closes forgotten files some day.
+func noGarbage(t *testing.T) {
+	t.Helper()
+	percent := debug.SetGCPercent(-1)
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
+}
+
 // expectDescriptors waits until no more descriptors are open than before.
 func expectDescriptors(t *testing.T, before int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); openDescriptors(t) > before; {
+	for end := time.Now().Add(20 * time.Second); openDescriptors(t) > before; {
 		if time.Now().After(end) {
 			t.Fatalf("%d descriptors open, %d before", openDescriptors(t), before)
 		}
@@ -118,6 +130,7 @@ func TestInhibit(t *testing.T) {
 
 // Every way to fail says so and leaves no descriptor behind.
 func TestInhibitFails(t *testing.T) {
+	noGarbage(t)
 	_, end := lock(t)
 	fd := dbus.UnixFD(end.Fd())
 	for name, tc := range map[string]struct {
@@ -181,6 +194,7 @@ func activatable(t *testing.T, name string) string {
 
 // An answer that comes too late has nobody to close its descriptor but us.
 func TestInhibitTooLate(t *testing.T) {
+	noGarbage(t)
 	bus := dbustest.Start(t)
 	_, end := lock(t)
 	fd := dbus.UnixFD(end.Fd())
@@ -204,6 +218,7 @@ func TestInhibitTooLate(t *testing.T) {
 
 // Others send this connection descriptors while it waits for the answer.
 func TestInhibitTakesNoOtherDescriptors(t *testing.T) {
+	noGarbage(t)
 	bus := dbustest.Start(t)
 	watch, end := lock(t)
 	fd := dbus.UnixFD(end.Fd())
@@ -248,4 +263,96 @@ func TestInhibitTakesNoOtherDescriptors(t *testing.T) {
 	for isHeld(t, watch) { // the bus lets go of its copies when it likes
 		runtime.Gosched()
 	}
+}
+
+// What arrives when nobody will take it any more is closed by whoever has it.
+func TestDescriptorsAfterTheEnd(t *testing.T) {
+	bus := dbustest.Start(t)
+	c, descriptors, err := dialDescriptors(t.Context(), bus.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, first := lock(t)
+	_, second := lock(t)
+	if left := descriptors.keep([]*os.File{first}); len(left) != 0 {
+		t.Errorf("%d not kept", len(left))
+	}
+	if left := descriptors.keep([]*os.File{second}); !slices.Equal(left, []*os.File{first}) {
+		t.Errorf("%d to be closed, not the one of the answer before", len(left))
+	}
+	c.close()
+	if err := second.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("was still open: %v", err)
+	}
+	if left := descriptors.keep([]*os.File{first}); !slices.Equal(left, []*os.File{first}) {
+		t.Errorf("%d to be closed after the end", len(left))
+	}
+	if _, err := descriptors.take(0); err == nil {
+		t.Error("taken after the end")
+	}
+}
+
+// A signal with a descriptor right behind the answer does not take its place.
+func TestDescriptorsAreTheAnswers(t *testing.T) {
+	noGarbage(t)
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus, ours := unixConn(t, ends[0]), unixConn(t, ends[1])
+	ourWatch, ourEnd := lock(t)
+	strangeWatch, strangeEnd := lock(t)
+	send := func(end *os.File, kind dbus.Type, headers map[dbus.HeaderField]dbus.Variant) {
+		headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(dbus.UnixFD(0)))
+		headers[dbus.FieldUnixFDs] = dbus.MakeVariant(uint32(1))
+		var encoded bytes.Buffer
+		fds, err := (&dbus.Message{Type: kind, Headers: headers, Body: []any{dbus.UnixFD(end.Fd())}}).
+			EncodeToWithFDs(&encoded, binary.LittleEndian)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := bus.WriteMsgUnix(encoded.Bytes(), syscall.UnixRights(fds...), nil); err != nil {
+			t.Fatal(err)
+		}
+		end.Close()
+	}
+	send(ourEnd, dbus.TypeMethodReply, map[dbus.HeaderField]dbus.Variant{dbus.FieldReplySerial: dbus.MakeVariant(uint32(1))})
+	send(strangeEnd, dbus.TypeSignal, map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldPath: dbus.MakeVariant(dbus.ObjectPath("/x")), dbus.FieldInterface: dbus.MakeVariant("a.b"), dbus.FieldMember: dbus.MakeVariant("C"),
+	})
+	bus.Close()
+	d := &descriptorConn{UnixConn: ours, begun: true}
+	passed, err := io.ReadAll(d)
+	if m, decodingErr := dbus.DecodeMessage(bytes.NewReader(passed)); !errors.Is(err, io.EOF) || decodingErr != nil || m.Type != dbus.TypeMethodReply {
+		t.Errorf("passed on %q, %v", passed, err)
+	}
+	if !isHeld(t, ourWatch) || isHeld(t, strangeWatch) {
+		t.Error("kept the wrong one")
+	}
+	file, err := d.take(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.take(0); err == nil {
+		t.Error("taken twice")
+	}
+	d.Close()
+	if !isHeld(t, ourWatch) {
+		t.Error("closed although it was taken")
+	}
+	if file.Close(); isHeld(t, ourWatch) {
+		t.Error("somebody else has it too")
+	}
+}
+
+func unixConn(t *testing.T, fd int) *net.UnixConn {
+	t.Helper()
+	file := os.NewFile(uintptr(fd), "socket")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.(*net.UnixConn)
 }

@@ -25,10 +25,10 @@ func (l *link) methods(ctx context.Context) map[string]any {
 			return l.command(ctx, m, "s", func(ctx context.Context) error { return l.cancel(ctx, m, job()) })
 		},
 		"Plan": func(m dbus.Message, version string) (dict, *dbus.Error) {
-			return method(ctx, l, m, "s", func(ctx context.Context) (dict, error) { return l.plan(ctx, version) })
+			return serve(ctx, l.service.queries, m, "s", func(ctx context.Context) (dict, error) { return l.plan(ctx, m, version) })
 		},
 		"ListVersions": func(m dbus.Message) ([]dict, *dbus.Error) {
-			return method(ctx, l, m, "", l.listVersions)
+			return serve(ctx, l.service.queries, m, "", l.listVersions)
 		},
 		"Rollback": func(m dbus.Message, version string, options dict) (string, *dbus.Error) {
 			return method(ctx, l, m, "sa{sv}", func(ctx context.Context) (string, error) { return l.rollback(ctx, m, version, options) })
@@ -43,7 +43,7 @@ func (l *link) methods(ctx context.Context) map[string]any {
 			return l.command(ctx, m, "", func(ctx context.Context) error { return l.unhold(ctx, m) })
 		},
 		"GetHistory": func(m dbus.Message, limit uint32) ([]dict, *dbus.Error) {
-			return method(ctx, l, m, "u", func(ctx context.Context) ([]dict, error) { return l.getHistory(ctx, limit) })
+			return serve(ctx, l.service.queries, m, "u", func(ctx context.Context) ([]dict, error) { return l.getHistory(ctx, limit) })
 		},
 		"ForgetFailure": func(m dbus.Message, version string) *dbus.Error {
 			return l.command(ctx, m, "s", func(ctx context.Context) error { return l.forgetFailure(ctx, m, version) })
@@ -54,12 +54,12 @@ func (l *link) methods(ctx context.Context) map[string]any {
 	}
 }
 
-// method answers the call m of a method that has a result.
+// method answers the call m of a method that needs a right and has a result.
 func method[T any](ctx context.Context, l *link, m dbus.Message, signature string, handler func(context.Context) (T, error)) (T, *dbus.Error) {
 	return serve(ctx, l.service.calls, m, signature, handler)
 }
 
-// command answers the call m of a method that has none.
+// command answers the call m of a method that needs a right and has none.
 func (l *link) command(ctx context.Context, m dbus.Message, signature string, handler func(context.Context) error) *dbus.Error {
 	_, err := method(ctx, l, m, signature, func(ctx context.Context) (struct{}, error) { return struct{}{}, handler(ctx) })
 	return err

@@ -4,16 +4,14 @@ package dbusapi
 
 import (
 	"context"
-	"errors"
-	"net"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -21,7 +19,17 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// What the library does that a root daemon must not, one test each.
+// What the library does that a root daemon must not. The tests name the pitfall
+// by its number:
+//
+//  1. Each call that carries a descriptor leaks it, even to an unknown method.
+//  2. A message of 16 MiB costs ten times that, and seconds.
+//  3. A handler's panic ends the process, and goroutines have no limit.
+//  4. Its implementation of properties panics when the bus is gone, races on
+//     values that are maps, merges instead of replacing, and has error names of
+//     its own.
+//  5. Export publishes every method that returns *dbus.Error.
+//  6. A call has no limit in time, and a lost bus is not dialled again.
 
 func openDescriptors(t *testing.T) int {
 	t.Helper()
@@ -32,7 +40,7 @@ func openDescriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// The library never closes a descriptor that it is sent. The bus does not even
+// Pitfall 1: the library never closes a descriptor that it is sent. The bus does not even
 // deliver one here.
 func TestDescriptorsAreNotTaken(t *testing.T) {
 	bus := dbustest.Start(t)
@@ -63,7 +71,7 @@ func TestDescriptorsAreNotTaken(t *testing.T) {
 	}
 }
 
-// A 16 MiB message would cost ten times that. It is not even looked at.
+// Pitfall 2: a 16 MiB message would cost ten times that. It is not even looked at.
 func TestHugeMessageIsDropped(t *testing.T) {
 	bus := dbustest.Start(t)
 	c := &fakeController{}
@@ -85,7 +93,7 @@ func TestHugeMessageIsDropped(t *testing.T) {
 	}
 }
 
-// A dictionary with a boolean for its key is a valid message, and the end of
+// Near pitfall 2: a dictionary with a boolean for its key is a valid message, and the end of
 // the connection for the library.
 func TestUndecodableMessageIsDropped(t *testing.T) {
 	bus := dbustest.Start(t)
@@ -105,6 +113,7 @@ func TestUndecodableMessageIsDropped(t *testing.T) {
 	}
 }
 
+// Pitfall 3: a panic ends one call.
 func TestPanicIsAnAnswer(t *testing.T) {
 	bus := dbustest.Start(t)
 	c := &fakeController{check: func(context.Context) (updater.Check, error) { panic("boom") }}
@@ -120,14 +129,14 @@ func TestPanicIsAnAnswer(t *testing.T) {
 	}
 }
 
-// The library starts a goroutine for each call. At most callSlots of them get
+// Pitfall 3: the library starts a goroutine for each call. At most querySlots of them get
 // as far as the controller; the others are told so, and reading goes on.
 func TestThousandCallsAtOnce(t *testing.T) {
 	bus := dbustest.Start(t)
 	release := make(chan struct{})
 	var running, most atomic.Int32
 	var full sync.WaitGroup
-	full.Add(callSlots)
+	full.Add(querySlots)
 	c := &fakeController{list: func(context.Context) ([]updater.Installed, error) {
 		n := running.Add(1)
 		defer running.Add(-1)
@@ -141,14 +150,14 @@ func TestThousandCallsAtOnce(t *testing.T) {
 	before := runtime.NumGoroutine()
 	answers := make(chan error)
 	ask := func() { _, err := client.ListVersions(t.Context()); answers <- err }
-	for range callSlots {
+	for range querySlots {
 		go ask()
 	}
 	full.Wait()
-	for range 1000 - callSlots {
+	for range 1000 - querySlots {
 		go ask()
 	}
-	for range 1000 - callSlots {
+	for range 1000 - querySlots {
 		// The bus itself refuses some: it bounds the replies one caller waits for.
 		if err := <-answers; ErrorName(err) != "LimitsExceeded" {
 			t.Fatalf("%v", err)
@@ -157,13 +166,16 @@ func TestThousandCallsAtOnce(t *testing.T) {
 	if _, err := client.Overview(t.Context()); err != nil {
 		t.Errorf("nobody can read any more: %v", err)
 	}
+	if _, err := newClient(t, bus).Check(t.Context()); err != nil {
+		t.Errorf("nobody can act any more: %v", err)
+	}
 	close(release)
-	for range callSlots {
+	for range querySlots {
 		if err := <-answers; err != nil {
 			t.Errorf("%v", err)
 		}
 	}
-	if n := most.Load(); n != callSlots {
+	if n := most.Load(); n != querySlots {
 		t.Errorf("%d ran at once", n)
 	}
 	for runtime.NumGoroutine() > before+10 { // the test's time limit ends this
@@ -171,79 +183,48 @@ func TestThousandCallsAtOnce(t *testing.T) {
 	}
 }
 
-// deafConn is a connection whose owner stops reading.
-type deafConn struct {
-	net.Conn
-	deaf  atomic.Bool
-	ended chan struct{}
-}
-
-func (c *deafConn) Read(p []byte) (int, error) {
-	if c.deaf.Load() {
-		<-c.ended
-		return 0, net.ErrClosed
-	}
-	return c.Conn.Read(p)
-}
-
-// deafen connects a caller that asks for the properties many times and never
-// reads an answer.
-func deafen(t *testing.T, bus *dbustest.Bus) {
-	t.Helper()
-	path, err := socketPath(bus.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	deaf := &deafConn{Conn: socket, ended: make(chan struct{})}
-	t.Cleanup(func() { close(deaf.ended) })
-	conn, err := dbus.NewConn(deaf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	if err := errors.Join(conn.Auth(nil), conn.Hello()); err != nil {
-		t.Fatal(err)
-	}
-	deaf.deaf.Store(true)
-	for range 2000 {
-		conn.Object(BusName, Path).Go(propertiesInterface+".GetAll", 0, make(chan *dbus.Call, 1), Interface)
-	}
-}
-
-// A caller that never reads what it asks for fills its queue in the bus until
-// the bus takes no more for it. Others do not notice.
-func TestCallerThatNeverReads(t *testing.T) {
-	bus := dbustest.StartWith(t, dbustest.Open+`<limit name="max_outgoing_bytes">200000</limit>`)
-	start(t, bus, &fakeController{})
-	deafen(t, bus)
-	client := newClient(t, bus)
-	for range 100 {
-		if _, err := client.Overview(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// Before that, the bus may stop listening to the service instead. The service
-// leaves and comes back, and can be reached again.
-func TestBusThatStopsListening(t *testing.T) {
-	bus := dbustest.StartWith(t, dbustest.Open+`<limit name="max_incoming_bytes">200000</limit>`)
-	s := newService(t, bus, &fakeController{})
-	s.pulse = 200 * time.Millisecond
-	run(t, s)
+// Pitfall 4: one list replaces the other, and nothing of the old one stays.
+func TestListsAreReplaced(t *testing.T) {
+	bus := dbustest.Start(t)
+	s := start(t, bus, &fakeController{})
 	client := newClient(t, bus)
 	events := eventsOf(t, client)
-	deafen(t, bus)
-	for e := range events {
-		if _, ok := e.(Returned); ok {
-			break
+	next[Changed](t, events)
+	for _, want := range [][]string{{"4.9.1", "4.9.0"}, {"4.8.0"}, {}} {
+		s.Publish(updater.Overview{FailedVersions: want})
+		told := next[Changed](t, events).Overview.FailedVersions
+		o, err := client.Overview(t.Context())
+		if err != nil || !slices.Equal(o.FailedVersions, want) || !slices.Equal(told, want) {
+			t.Errorf("read %q, told %q, want %q (%v)", o.FailedVersions, told, want, err)
 		}
 	}
-	if _, err := client.Overview(t.Context()); err != nil {
-		t.Fatal(err)
+}
+
+// Pitfall 5: nothing that is public in Go is public on the bus by that.
+func TestNothingElseIsOnTheBus(t *testing.T) {
+	bus := dbustest.Start(t)
+	c := &fakeController{}
+	start(t, bus, c)
+	object := rawConn(t, bus).Object(BusName, Path)
+	described := map[string]bool{}
+	for _, m := range describedInterface(t, Interface).Methods {
+		described[m.Name] = true
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[*Service](), reflect.TypeFor[Controller](), reflect.TypeFor[*link]()} {
+		for i := range of.NumMethod() {
+			name := of.Method(i).Name
+			if described[name] {
+				continue
+			}
+			for _, iface := range []string{Interface, propertiesInterface, introspectableInterface} {
+				err := object.Call(iface+"."+name, 0).Err
+				if got := errorNameOf(t, err); got != standardErrorPrefix+"UnknownMethod" {
+					t.Errorf("%s.%s: %v", iface, name, err)
+				}
+			}
+		}
+	}
+	if asked := c.calls(); len(asked) != 0 {
+		t.Errorf("asked %q", asked)
 	}
 }

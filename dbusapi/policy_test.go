@@ -82,7 +82,7 @@ func TestActivationFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"[D-BUS Service]", "Name=" + BusName, "User=root", "SystemdService=updaterd.service"} {
+	for _, line := range []string{"[D-BUS Service]", "Name=" + BusName, "User=root", "SystemdService=dbus-org.clipos.Updater1.service"} {
 		if !strings.Contains(string(text), line+"\n") {
 			t.Errorf("no line %q", line)
 		}

@@ -224,6 +224,7 @@ func TestPolkitRefuses(t *testing.T) {
 			s := newService(t, bus, c)
 			if name == "silence" {
 				polkitOf(t, s).checkLimit = 50 * time.Millisecond
+				s.calls.limit = time.Hour
 			}
 			run(t, s)
 			if tc.table != nil {
@@ -544,6 +545,9 @@ func TestCallerLeftBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.bus.close()
+	if _, err := l.bus.onLeaving(t.Context(), ":1.99", func() {}); err == nil {
+		t.Error("watched")
+	}
 	err = newPolkit().ask(t.Context(), caller{7, ":1.99", l.bus}, actionCheck)
 	var refusal *dbus.Error
 	if !errors.As(err, &refusal) || refusal.Name != standardErrorPrefix+"AccessDenied" {

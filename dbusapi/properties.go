@@ -128,7 +128,7 @@ func timeProperty(name string, field func(*Overview) *time.Time) property {
 
 // listProperty is an array. encode copies and makes an empty one of nil, decode
 // is false for what is of another type.
-func listProperty[T, W any](name string, field func(*Overview) *[]T, encode func([]T) []W, decode func(any) ([]T, bool)) property {
+func listProperty[T any](name string, field func(*Overview) *[]T, encode func([]T) []T, decode func(any) ([]T, bool)) property {
 	return property{
 		name: name,
 		get:  func(o Overview) any { return encode(*field(&o)) },

@@ -46,6 +46,7 @@ type Service struct {
 	controller Controller
 	authoriser authoriser
 	calls      *gate
+	queries    *gate
 	reads      *gate
 	checks     *rate
 	job        job
@@ -67,6 +68,7 @@ func New(o Options, c Controller) *Service {
 		controller: c,
 		authoriser: newPolkit(),
 		calls:      newGate(callSlots, o.Log),
+		queries:    newGate(querySlots, o.Log),
 		reads:      newGate(readSlots, o.Log),
 		checks:     newRate(),
 		outbox:     newOutbox(),

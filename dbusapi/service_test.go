@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +31,8 @@ func TestSecondInstanceIsRefused(t *testing.T) {
 	} {
 		second := newService(t, bus, &fakeController{})
 		second.former = f
-		if err := second.Run(t.Context(), func() { t.Error("ready") }); !errors.Is(err, ErrNameTaken) {
+		if err := second.Run(t.Context(), func() { t.Error("ready") }); !errors.Is(err, ErrNameTaken) ||
+			!strings.Contains(err.Error(), "org.clipos.Updater1 is taken") || ErrorName(err) != "Busy" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -46,7 +48,7 @@ func TestNoBusAtTheStartIsAnError(t *testing.T) {
 	}
 }
 
-// A bus that accepts and says nothing holds nobody up for ever.
+// Pitfall 6: a bus that accepts and says nothing holds nobody up for ever.
 func TestSilentBusDoesNotOutliveTheContext(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "bus")
 	listener, err := net.Listen("unix", socket)
@@ -66,7 +68,7 @@ func TestSilentBusDoesNotOutliveTheContext(t *testing.T) {
 	}
 }
 
-// The bus goes away in the middle of a job: the job goes on, and what happened
+// Pitfall 6: the bus goes away in the middle of a job: the job goes on, and what happened
 // meanwhile is told once when the name is back.
 func TestBusRestart(t *testing.T) {
 	bus := dbustest.Start(t)
@@ -183,7 +185,7 @@ func TestEndOfRunTellsTheRest(t *testing.T) {
 	}
 }
 
-// Publishing and emitting never wait, bus or no bus, and the library's own
+// Pitfall 4: publishing and emitting never wait, bus or no bus; the library's own
 // properties would panic here.
 func TestPublishWithoutABus(t *testing.T) {
 	bus := dbustest.Start(t)
@@ -195,7 +197,7 @@ func TestPublishWithoutABus(t *testing.T) {
 	}
 }
 
-// Everybody reads while the state changes; the race detector watches.
+// Pitfall 4: everybody reads while the state changes; the race detector watches.
 func TestReadsWhilePublishing(t *testing.T) {
 	bus := dbustest.Start(t)
 	s := start(t, bus, &fakeController{})

@@ -2,6 +2,8 @@
 
 package efi
 
+import "fmt"
+
 // Bless takes the boot counter out of an entry's name, as systemd-bless-boot(8)
 // does once a boot was good, and returns the name it has then, when that is
 // durable. An entry without a counter stays as it is.
@@ -22,26 +24,40 @@ func (p *Partition) Condemn(file string) (string, error) {
 
 func (p *Partition) recount(file string, change func(*Name)) (string, error) {
 	n, err := checkName(p.product, file)
+	if err == nil && n.Temporary {
+		err = fmt.Errorf("file %s: a temporary name: %w", file, errForeign)
+	}
 	if err != nil {
 		return "", err
-	}
-	// Another spelling of the same counter is the same counter.
-	was := n
-	if change(&n); n == was {
-		return file, nil
 	}
 	d, _, err := p.open()
 	if err != nil {
 		return "", err
 	}
 	defer d.Close()
-	to := n.String()
-	if err := d.checkRename(file, to); err != nil {
+	// Another spelling of the same counter is the same counter.
+	to, was := file, n
+	if change(&n); n != was {
+		to = n.String()
+		err = p.renameOnce(d, file, to)
+	}
+	if err != nil {
 		return "", err
 	}
-	err = p.change("rename", file, func() error { return d.renameNew(file, to) })
-	if err != nil {
-		return "", noSpace(file, err)
-	}
 	return to, p.flush(d)
+}
+
+// renameOnce renames unless that was done: by systemd-bless-boot(8), or by a
+// run that was killed before it could flush.
+func (p *Partition) renameOnce(d folder, from, to string) error {
+	there, err := d.findRegular(from)
+	if err != nil {
+		return err
+	}
+	if !there {
+		if done, err := d.findRegular(to); err != nil || done {
+			return err
+		}
+	}
+	return p.rename(d, from, to)
 }

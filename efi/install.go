@@ -137,14 +137,19 @@ func (p *Partition) Publish(file string) error {
 		return err
 	}
 	defer d.Close()
-	if err := d.checkRename(temporary, file); err != nil {
+	if err := p.rename(d, temporary, file); err != nil {
 		return err
 	}
-	err = p.change("rename", temporary, func() error { return d.renameNew(temporary, file) })
-	if err != nil {
-		return noSpace(file, err)
-	}
 	return p.flush(d)
+}
+
+// rename gives a regular file another name that no file has.
+func (p *Partition) rename(d folder, from, to string) error {
+	if err := d.checkRename(from, to); err != nil {
+		return err
+	}
+	err := p.change("rename", from, func() error { return d.renameNew(from, to) })
+	return noSpace(to, err)
 }
 
 func (d folder) checkRename(from, to string) error {

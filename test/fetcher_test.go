@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/clipos/updater/test/machine"
 	"github.com/clipos/updater/test/tlsserver"
 )
 
@@ -45,7 +46,7 @@ func fetcher(ts *testscript.TestScript, _ bool, args []string) {
 func withFetcher(t *testing.T, o tlsserver.Options) (root string, server *tlsserver.Server, a *activator) {
 	t.Helper()
 	root = t.TempDir()
-	if err := newSystem(root, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
+	if err := machine.New(root, webroot, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
 		t.Fatal(err)
 	}
 	server, err := tlsserver.Start(t.Context(), o)
@@ -53,7 +54,7 @@ func withFetcher(t *testing.T, o tlsserver.Options) (root string, server *tlsser
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	if err := pointTo(root, server); err != nil {
+	if err := machine.Connect(root, server); err != nil {
 		t.Fatal(err)
 	}
 	if a, err = activate(root, fetcherOf(root, filepath.Join(programs, "updaterd"))...); err != nil {
@@ -244,7 +245,7 @@ func TestFetcherMemory(t *testing.T) {
 	}
 	defer server.Close()
 	root := t.TempDir()
-	if err := pointTo(root, server); err != nil {
+	if err := machine.Connect(root, server); err != nil {
 		t.Fatal(err)
 	}
 	a, err := activate(root, fetcherOf(root, program)...)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clipos/updater/test/machine"
 	"github.com/clipos/updater/test/tlsserver"
 )
 
@@ -23,18 +24,18 @@ const killRounds = 30
 // running system is untouched, and in the end an update comes through.
 func TestKilledAtRandom(t *testing.T) {
 	begin := time.Now()
-	if runAndKill(t, machine(t), time.Minute) {
+	if runAndKill(t, newMachine(t), time.Minute) {
 		t.Fatal("killed after a minute")
 	}
 	whole := time.Since(begin)
-	root, finished := machine(t), 0
+	root, finished := newMachine(t), 0
 	for range killRounds {
 		if killed := runAndKill(t, root, rand.N(whole)); killed {
 			checkMachine(t, root)
 			continue
 		}
 		checkFinished(t, root)
-		root = machine(t)
+		root = newMachine(t)
 		finished++
 	}
 	if runAndKill(t, root, time.Minute) {
@@ -44,13 +45,11 @@ func TestKilledAtRandom(t *testing.T) {
 	t.Logf("%d runs of at most %v, %d came through", killRounds, whole, finished)
 }
 
-const entries = "mnt/efiboot/EFI/Linux"
-
-// machine is one that can be updated to 5.0.0-alpha.3.
-func machine(t *testing.T) (root string) {
+// newMachine is one that can be updated to 5.0.0-alpha.3.
+func newMachine(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
-	if err := newSystem(root, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
+	if err := machine.New(root, webroot, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
 		t.Fatal(err)
 	}
 	stop, err := startServer(root, tlsserver.Files(webroot))
@@ -82,7 +81,7 @@ func runAndKill(t *testing.T, root string, after time.Duration) (killed bool) {
 // checkMachine asserts what holds at every moment.
 func checkMachine(t *testing.T, root string) {
 	t.Helper()
-	files, err := os.ReadDir(filepath.Join(root, entries))
+	files, err := os.ReadDir(filepath.Join(root, machine.Entries))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,16 +90,16 @@ func checkMachine(t *testing.T, root string) {
 		if !isEntry {
 			continue
 		}
-		samePrefix(t, filepath.Join(root, entries, f.Name()), payload(version, "efiboot"))
+		samePrefix(t, filepath.Join(root, machine.Entries, f.Name()), payload(version, "efiboot"))
 		samePrefix(t, filepath.Join(root, "volumes/core_"+version), payload(version, "core"))
 	}
-	samePrefix(t, filepath.Join(root, entries, "clipos-5.0.0-alpha.1.efi"), payload("5.0.0-alpha.1", "efiboot"))
+	samePrefix(t, filepath.Join(root, machine.Entries, "clipos-5.0.0-alpha.1.efi"), payload("5.0.0-alpha.1", "efiboot"))
 }
 
 func checkFinished(t *testing.T, root string) {
 	t.Helper()
 	checkMachine(t, root)
-	samePrefix(t, filepath.Join(root, entries, "clipos-5.0.0-alpha.3.efi"), payload("5.0.0-alpha.3", "efiboot"))
+	samePrefix(t, filepath.Join(root, machine.Entries, "clipos-5.0.0-alpha.3.efi"), payload("5.0.0-alpha.3", "efiboot"))
 }
 
 func payload(version, kind string) string {

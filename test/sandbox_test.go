@@ -16,6 +16,7 @@ import (
 
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/lvm/lvmtest"
+	"github.com/clipos/updater/test/machine"
 	"github.com/clipos/updater/test/tlsserver"
 )
 
@@ -140,7 +141,7 @@ func tracedUpdate(t *testing.T, prepare func(root string)) (daemon, fetcher []st
 	t.Helper()
 	program := plainProgram(t)
 	root := t.TempDir()
-	if err := newSystem(root, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
+	if err := machine.New(root, webroot, "5.0.0-alpha.1", "5.0.0-alpha.0"); err != nil {
 		t.Fatal(err)
 	}
 	prepare(root)
@@ -149,7 +150,7 @@ func tracedUpdate(t *testing.T, prepare func(root string)) (daemon, fetcher []st
 		t.Fatal(err)
 	}
 	defer server.Close()
-	if err := pointTo(root, server); err != nil {
+	if err := machine.Connect(root, server); err != nil {
 		t.Fatal(err)
 	}
 	argv, fetcherCounts := traced(t, fetcherOf(root, program)...)
@@ -211,7 +212,7 @@ func TestSystemCallsOfLVM(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.NewReplacer("\"directory\"", "\"lvm\"", "\"/volumes\"", "\"mainvg\"", "\"2M\"", "\"8M\"").Replace(string(data))
-		if err := writeFile(config, text); err != nil {
+		if err := machine.WriteFile(config, text); err != nil {
 			t.Fatal(err)
 		}
 		for _, v := range []string{"core_5.0.0-alpha.1", "core_5.0.0-alpha.0"} {

@@ -5,7 +5,6 @@ package test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,7 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/clipos/updater/dbusapi/dbustest"
-	"github.com/clipos/updater/test/keys"
+	"github.com/clipos/updater/test/machine"
 	"github.com/clipos/updater/test/release"
 	"github.com/clipos/updater/test/tlsserver"
 )
@@ -46,9 +45,8 @@ func TestMain(m *testing.M) {
 }
 
 func prepare(ctx context.Context) error {
-	build := exec.CommandContext(ctx, "go", "build", "-race", "-o", programs+"/", "../cmd/...")
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, output)
+	if err := machine.BuildPrograms(ctx, programs, true); err != nil {
+		return err
 	}
 	for _, v := range []string{"5.0.0-alpha.0", "5.0.0-alpha.1", "5.0.0-alpha.2", "5.0.0-alpha.4", "5.0.0-alpha.3"} {
 		if _, err := release.Build(ctx, webroot, release.Options{Version: v, NoErrorCorrection: true}); err != nil {
@@ -84,50 +82,7 @@ func TestScripts(t *testing.T) {
 
 // makeSystem makes a machine in $ROOT: system RUNNING [OTHER...].
 func makeSystem(ts *testscript.TestScript, _ bool, versions []string) {
-	ts.Check(newSystem(ts.Getenv("ROOT"), versions...))
-}
-
-func newSystem(root string, versions ...string) error {
-	files := map[string]string{
-		"etc/os-release":         "ID=clipos\nVERSION_ID=" + versions[0] + "\n",
-		"etc/machine-id":         "0123456789abcdef0123456789abcdef\n",
-		"usr/lib/updater/pubkey": keys.Public(),
-		"usr/lib/updater/config.toml": `os_name = "clipos"
-[core]
-backend = "directory"
-destination = "/volumes"
-size = "2M"
-[efiboot]
-destination = "/mnt/efiboot/EFI/Linux"
-`,
-		"run/keep":           "",
-		"volumes/core_state": "state",
-	}
-	for _, v := range versions {
-		for from, to := range map[string]string{"core": "volumes/core_" + v, "efiboot": "mnt/efiboot/EFI/Linux/clipos-" + v + ".efi"} {
-			data, err := os.ReadFile(filepath.Join(webroot, "dist", v, "clipos-"+from))
-			if err != nil {
-				return err
-			}
-			files[to] = string(data)
-			if from == "core" {
-				files[to] += strings.Repeat("\x00", 2<<20-len(data))
-			}
-		}
-	}
-	for name, content := range files {
-		if err := writeFile(filepath.Join(root, name), content); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeFile(name, content string) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(content), 0o644)
+	ts.Check(machine.New(ts.Getenv("ROOT"), webroot, versions...))
 }
 
 // serve starts the update server of the machine in $ROOT. With "stuck" it
@@ -147,16 +102,7 @@ func startServer(root string, handler http.Handler) (stop func() error, err erro
 	if err != nil {
 		return nil, err
 	}
-	return server.Close, pointTo(root, server)
-}
-
-// pointTo has the machine in root ask the server.
-func pointTo(root string, server *tlsserver.Server) error {
-	remote := fmt.Sprintf("update_url = %q\ndist_url = %q\n", server.URL+"/update/v1", server.URL+"/dist")
-	return errors.Join(
-		writeFile(filepath.Join(root, "etc/updater/remote.toml"), remote),
-		writeFile(filepath.Join(root, "etc/updater/rootca.pem"), string(server.AuthorityPEM)),
-	)
+	return server.Close, machine.Connect(root, server)
 }
 
 // startBus starts a message bus of the script's own at $BUS. It ends with the
@@ -216,18 +162,14 @@ func refused(ts *testscript.TestScript, _ bool, args []string) {
 	if exit == nil || exit.ExitCode() != 1 {
 		ts.Fatalf("updaterd --once: %v, want exit status 1", err)
 	}
-	var lines []string
-	for line := range strings.Lines(ts.ReadFile("stderr")) {
-		if strings.HasPrefix(line, "error: ") {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-	}
-	if len(lines) != 1 || !strings.HasSuffix(lines[0], " ("+args[0]+")") {
-		ts.Fatalf("error lines %q, want one that ends in (%s)", lines, args[0])
+	line, name, err := machine.ErrorLine(ts.ReadFile("stderr"))
+	ts.Check(err)
+	if name != args[0] {
+		ts.Fatalf("%q, want one that ends in (%s)", line, args[0])
 	}
 	for _, text := range args[1:] {
-		if !strings.Contains(lines[0], text) {
-			ts.Fatalf("%q is not in %q", text, lines[0])
+		if !strings.Contains(line, text) {
+			ts.Fatalf("%q is not in %q", text, line)
 		}
 	}
 }

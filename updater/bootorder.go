@@ -4,6 +4,7 @@ package updater
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/policy"
@@ -25,8 +26,7 @@ func (r *run) claimBootOrder(d disk, c *claimed, name efi.Name, remaining []efi.
 		r.note("the boot loader's default is set to %q by somebody else and left alone", d.entries.Default)
 	}
 	if first == c.entry {
-		c.unpin = ownDefault
-		return nil
+		return r.claimUnpin(d, c, candidates)
 	}
 	why := fmt.Sprintf("it lists %q before %q", first, c.entry)
 	switch {
@@ -37,11 +37,22 @@ func (r *run) claimBootOrder(d disk, c *claimed, name efi.Name, remaining []efi.
 	case !d.entries.DefaultWritable:
 		return fmt.Errorf("%w: %s, and its variables cannot be written", ErrBootOrderConflict, why)
 	}
-	c.pin = efi.DefaultPattern(name)
+	c.pin, c.repin, c.needed = efi.DefaultPattern(name), true, true
 	if starts := r.config.starts(candidates, c.pin); starts != c.entry {
 		return fmt.Errorf("%w: %s, and %q would start %q", ErrBootOrderConflict, why, c.pin, starts)
 	}
 	r.note("%s: its default is set", why)
+	return nil
+}
+
+// claimUnpin: the order is right, so that a default of ours goes. After a
+// rollback the new entry does not start before it has gone.
+func (r *run) claimUnpin(d disk, c *claimed, candidates []efi.Entry) error {
+	c.repin = efi.OwnDefault(r.config.OSName, d.entries.Default)
+	c.needed = c.repin && r.config.starts(candidates, d.entries.Default) != c.entry
+	if c.needed && !d.entries.DefaultWritable {
+		return fmt.Errorf("%w: its default is set to %q, and its variables cannot be written", ErrBootOrderConflict, d.entries.Default)
+	}
 	return nil
 }
 
@@ -97,28 +108,41 @@ func (u *Updater) bootsNext(d disk) policy.Version {
 	return policy.Version{}
 }
 
-// mendDefault sets the loader's default where an interruption kept swap from
-// setting it, and takes it away where it is ours and not needed: the order is
-// right without it, or it names nothing any more. Somebody else's stays.
+// mendDefault sets the loader's default as the version that is to boot next
+// needs it, where an interruption kept that from being done, and takes it away
+// where it is ours and not needed. Somebody else's stays.
 func (u *Updater) mendDefault(d disk) error {
 	own := efi.OwnDefault(u.config.OSName, d.entries.Default)
 	if d.entries.Default != "" && !own {
 		return nil
 	}
-	first, _ := u.config.firstOwn(d.entries.Entries)
-	for _, e := range d.own() {
-		if e.File == first || e.Name.Temporary {
-			continue
+	pending, err := policy.ParseVersion(u.store.Record().PendingVersion)
+	if err == nil && d.boots(pending) {
+		pin, err := u.pinFor(d, pending)
+		if err != nil || pin == d.entries.Default || pin != "" && u.config.EFIBoot.RefuseBootOrder {
+			return err
 		}
-		if own && efi.DefaultMatches(d.entries.Default, e.File) {
-			return nil
-		}
-		if e.version.String() == u.store.Record().PendingVersion && d.boots(e.version) && !u.config.EFIBoot.RefuseBootOrder {
-			return u.entries.SetDefault(efi.DefaultPattern(e.Name))
-		}
+		return u.entries.SetDefault(pin)
 	}
-	if !own {
+	if !own || u.isNeeded(d) {
 		return nil
 	}
 	return u.entries.SetDefault("")
+}
+
+// isNeeded tells that our default names a version that the loader would not
+// start without.
+func (u *Updater) isNeeded(d disk) bool {
+	first, _ := u.config.firstOwn(d.entries.Entries)
+	return slices.ContainsFunc(d.own(), func(e ownEntry) bool {
+		runs := d.isProtected(e.version)
+		file := e.File
+		if runs {
+			// In its last try it has no tries left and does not match, until
+			// the counter is taken away.
+			e.Name.Counted = false
+			file = e.Name.String()
+		}
+		return e.File != first && (runs || d.boots(e.version)) && efi.DefaultMatches(d.entries.Default, file)
+	})
 }

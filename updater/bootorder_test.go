@@ -72,7 +72,6 @@ func TestFinalOverBeta(t *testing.T) {
 
 // Once the order is right without it, our default goes; another's stays.
 func TestDefaultIsTakenAway(t *testing.T) {
-	pattern := func(v string) string { return efi.DefaultPattern(efi.Name{Product: "clipos", Version: v}) }
 	for name, c := range map[string]struct{ installed, set, want string }{
 		"needed":            {"5.0.0 5.0.0-beta.3", pattern("5.0.0"), pattern("5.0.0")},
 		"not needed":        {"5.0.0 5.0.0-alpha.4", pattern("5.0.0-beta.9"), ""},
@@ -95,6 +94,20 @@ func TestDefaultIsTakenAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A default that leads to an entry without its volume would keep the machine
+// from starting: it goes as well.
+func TestDefaultWithoutVolume(t *testing.T) {
+	s := newSystem(t, alpha3)
+	s.has(alpha1)
+	s.rollback(alpha1)
+	mustRemove(s, "/volumes/core_"+alpha1)
+	s.session(nil)
+	if got := s.defaultEntry(); got != "" {
+		t.Errorf("the loader's default is %q", got)
+	}
+	wantRunning(t, s.powerOn(), alpha3)
 }
 
 // Without content binding any file may be an entry, ordered by its name.

@@ -24,10 +24,10 @@ type claimed struct {
 	stale []string
 	// entry is the file name of the new boot entry.
 	entry string
-	// pin is the loader's default to be set, "" for none; unpin says to take
-	// away one that we set earlier.
-	pin   string
-	unpin bool
+	// pin is what the loader's default becomes where repin says that it is to
+	// be changed, "" for none; needed: the new entry does not start otherwise.
+	pin           string
+	repin, needed bool
 }
 
 func (c *claimed) close() {

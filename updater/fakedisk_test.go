@@ -38,6 +38,8 @@ type fakeDisk struct {
 type diskState struct {
 	volumes map[string][]byte
 	files   map[string][]byte
+	// variables has the loader's default; the firmware keeps it, no cache does.
+	variables map[string]string
 }
 
 // effect changes a state; both the cached and, at the latest with the next
@@ -49,11 +51,12 @@ type effect struct {
 }
 
 func (s diskState) clone() diskState {
-	c := diskState{map[string][]byte{}, map[string][]byte{}}
+	c := diskState{map[string][]byte{}, map[string][]byte{}, map[string]string{}}
 	for n, v := range s.volumes {
 		c.volumes[n] = slices.Clone(v)
 	}
 	maps.Copy(c.files, s.files)
+	maps.Copy(c.variables, s.variables)
 	return c
 }
 
@@ -227,7 +230,7 @@ func (e fakeEntries) Survey() (efi.Survey, error) {
 	if e.dead {
 		return efi.Survey{}, errPowerCut
 	}
-	s := efi.Survey{FreeBytes: 1 << 30, BlockBytes: 512}
+	s := efi.Survey{FreeBytes: 1 << 30, BlockBytes: 512, Default: e.cached.variables["default"], DefaultWritable: true}
 	for _, file := range slices.Sorted(maps.Keys(e.cached.files)) {
 		data := e.cached.files[file]
 		s.Entries = append(s.Entries, efi.NewEntry("clipos", file, bytes.NewReader(data), int64(len(data))))
@@ -275,10 +278,14 @@ func (e fakeEntries) Publish(file string) error {
 	return e.flush("esp")
 }
 
-func (e fakeEntries) SetDefault(string) error {
+func (e fakeEntries) SetDefault(value string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.step("set default")
+	if err := e.step("set default " + value); err != nil {
+		return err
+	}
+	e.cached.variables["default"], e.durable.variables["default"] = value, value
+	return nil
 }
 
 func (e fakeEntries) Bless(file string) (string, error) {

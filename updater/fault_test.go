@@ -85,6 +85,13 @@ func (e faultyEntries) SetDefault(value string) error {
 	return e.fakeEntries.SetDefault(value)
 }
 
+func (e faultyEntries) Condemn(file string) (string, error) {
+	if err := e.fail["Condemn"]; err != nil {
+		return "", err
+	}
+	return e.fakeEntries.Condemn(file)
+}
+
 // faultyDevice fails at one of its methods, or returns other bytes than are there.
 type faultyDevice struct {
 	lvm.Device
@@ -216,6 +223,8 @@ func inUse(volume string) func(*lvm.Survey) {
 		}
 	}
 }
+
+func notWritable(s *efi.Survey) { s.DefaultWritable = false }
 
 func flipAt(at int64) func(p []byte, off int64) {
 	return func(p []byte, off int64) {

@@ -48,7 +48,8 @@ func (u *Updater) isPending(d disk, v policy.Version) bool {
 	if v.Compare(u.bootsNext(d)) != 0 || d.isProtected(v) {
 		return false
 	}
-	return v.Compare(u.config.Running) > 0 || efi.OwnDefault(u.config.OSName, d.entries.Default)
+	return v.Compare(u.config.Running) > 0 || efi.OwnDefault(u.config.OSName, d.entries.Default) ||
+		u.store.Record().PendingVersion == v.String()
 }
 
 func (u *Updater) describe(d disk, v policy.Version) Installed {

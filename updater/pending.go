@@ -11,22 +11,24 @@ func await(r *Record, v policy.Version, boot string) {
 	r.PendingVersion, r.PendingBoot = v.String(), boot
 }
 
-// settlePending finds out what became of the version that was to boot next: it
-// failed when its boot counter is spent; and when the machine was started since
-// and an older version runs, it has gone back, which somebody has to be told.
+// settlePending finds out what became of the version that was to boot next, once
+// the machine was started again. It failed when its boot counter is spent. When
+// an older version runs although the loader would start it, the machine has
+// gone back, which somebody has to be told. One that the loader would not start
+// was never tried: the power failed before everything was in place.
 func (u *Updater) settlePending(d disk) error {
 	record := u.store.Record()
 	pending, err := policy.ParseVersion(record.PendingVersion)
-	if err != nil || pending.Compare(u.config.Running) == 0 {
+	sameBoot := record.PendingBoot != "" && record.PendingBoot == u.config.BootID
+	if err != nil || sameBoot || pending.Compare(u.config.Running) == 0 {
 		return nil //nolint:nilerr // nothing is pending
 	}
-	spent := d.isSpent(pending)
-	restarted := record.PendingBoot != "" && u.config.BootID != "" && record.PendingBoot != u.config.BootID
-	if !spent && !restarted {
-		return nil
-	}
+	startable := d.boots(pending)
+	spent := !startable && d.isSpent(pending)
+	restarted := record.PendingBoot != "" && u.config.BootID != ""
+	tried := spent || restarted && pending.Compare(u.bootsNext(d)) == 0
 	return u.store.Change(func(r *Record) {
-		if pending.Compare(u.config.Running) > 0 {
+		if tried && pending.Compare(u.config.Running) > 0 {
 			r.RolledBack = &RolledBackEvent{From: pending.String(), To: u.config.Running.String()}
 		}
 		if spent {
@@ -35,7 +37,7 @@ func (u *Updater) settlePending(d disk) error {
 		// One that can still be started is waited for; each start that goes
 		// back is told once.
 		r.PendingBoot = u.config.BootID
-		if spent || !d.boots(pending) {
+		if !startable {
 			r.PendingVersion, r.PendingBoot = "", ""
 		}
 	})

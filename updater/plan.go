@@ -36,7 +36,9 @@ type Plan struct {
 
 // Plan tells what an update to version, or to the newest release when version
 // is empty, would do. It asks the server as far as the signatures and the
-// sizes, and changes nothing. Its errors are those of Update.
+// sizes, and changes nothing, not even the record of when the server was asked.
+// Its errors are those of Update, as far as they are known without the payloads;
+// room in the cache and the EFI system partition is not among them.
 func (u *Updater) Plan(ctx context.Context, version string) (Plan, error) {
 	r := u.newRun(nil)
 	p, err := r.planUpdate(ctx, version)
@@ -44,10 +46,19 @@ func (u *Updater) Plan(ctx context.Context, version string) (Plan, error) {
 }
 
 func (r *run) planUpdate(ctx context.Context, version string) (Plan, error) {
+	asked := version != ""
+	if !asked {
+		offered, err := r.server.offered(ctx)
+		if err != nil {
+			return Plan{}, err
+		}
+		version = offered.String()
+	}
 	a, err := r.check(ctx, version)
 	if err != nil {
 		return Plan{}, err
 	}
+	a.asked = asked
 	s, err := r.fetchSignatures(ctx, a)
 	if err != nil {
 		return Plan{}, err
@@ -82,11 +93,10 @@ func (r *run) describePlan(d disk, v policy.Version, sizes map[payloadKind]int64
 	p.ESPBytes = max(0, roundUp(sizes[kindEFIBoot], d.entries.BlockBytes)-freed)
 	p.WriteBytes = sizes[kindCore] + sizes[kindEFIBoot]
 	for kind, size := range sizes {
-		have, err := r.cache.SizeBytes(cacheName(v, kind))
+		have, err := r.cache.ReusableBytes(cacheName(v, kind), size)
 		if err != nil {
 			return Plan{}, err
 		}
-		have = min(have, size)
 		p.ReuseBytes += have
 		p.DownloadBytes += size - have
 	}

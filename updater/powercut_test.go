@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 )
@@ -17,20 +18,29 @@ import (
 // boot entry must then lead to a whole volume, the running system's must be
 // untouched, and the next run must finish.
 func TestPowerCut(t *testing.T) {
-	for name, others := range map[string][]string{
-		"new volume":     nil,
-		"rename":         {"5.0.0-alpha.0"},
-		"two spare ones": {"5.0.0-alpha.0", "5.0.0-alpha.2"},
+	for name, c := range map[string]struct {
+		others []string
+		set    string // the loader's default
+	}{
+		"new volume":       {nil, ""},
+		"rename":           {[]string{"5.0.0-alpha.0"}, ""},
+		"two spare ones":   {[]string{"5.0.0-alpha.0", "5.0.0-alpha.2"}, ""},
+		"after a rollback": {[]string{"5.0.0-alpha.2"}, pattern("5.0.0-alpha.1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t, "5.0.0-alpha.1")
-			before := s.fakeState(append(others, "5.0.0-alpha.1")...)
+			before := s.fakeState(append(c.others, "5.0.0-alpha.1")...)
+			before.variables = map[string]string{"default": c.set}
 			states, cuts, survived := 0, 0, false
 			for ; !survived; cuts++ {
 				dies := cuts
 				for how, survives := range survivals(uint64(dies)) {
 					disk := newFakeDisk(before)
 					disk.dies = dies
+					if err := os.RemoveAll(s.paths.State + "/" + recordFile); err != nil {
+						t.Fatal(err)
+					}
+					s.runs("5.0.0-alpha.1")
 					err := s.updateFake(disk)
 					survived = !disk.dead
 					if survived != (err == nil) {
@@ -68,7 +78,7 @@ func TestPowerCutCheckerFindsWrongOrder(t *testing.T) {
 }
 
 func (s *system) fakeState(versions ...string) diskState {
-	state := diskState{map[string][]byte{"core_state": []byte("state")}, map[string][]byte{"debian.efi": []byte("foreign")}}
+	state := diskState{map[string][]byte{"core_state": []byte("state")}, map[string][]byte{"debian.efi": []byte("foreign")}, nil}
 	for _, v := range versions {
 		volume := make([]byte, fakeVolumeBytes)
 		copy(volume, s.payload(v, kindCore))
@@ -103,6 +113,8 @@ func (s *system) afterPowerCut(when string, before diskState, d *fakeDisk) {
 			s.t.Fatalf("%s: the running system was touched: %v", when, d.durable)
 		}
 	}
+	s.runs("5.0.0-alpha.1")
+	next := s.nextStart(d)
 	if err := s.updateFake(d); err != nil && !errors.Is(err, ErrNoUpdate) {
 		s.t.Fatalf("%s: the next run: %v", when, err)
 	}
@@ -111,6 +123,10 @@ func (s *system) afterPowerCut(when string, before diskState, d *fakeDisk) {
 	}
 	if !slices.Contains(d.cached.bootable(), "5.0.0-alpha.3") || !s.hasMarker() {
 		s.t.Fatalf("%s: not installed after the next run: %v", when, d.cached)
+	}
+	s.startsNext(when+", after the next run", d, "5.0.0-alpha.3")
+	if told := s.record().RolledBack; told != nil && next != "5.0.0-alpha.3" {
+		s.t.Fatalf("%s: told to have gone back from a version that would not have started", when)
 	}
 	for _, file := range slices.Sorted(maps.Keys(d.cached.files)) {
 		if bytes.HasSuffix([]byte(file), []byte(".new")) {

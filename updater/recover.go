@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/clipos/updater/efi"
+	"github.com/clipos/updater/policy"
 )
 
 // Recovery is what a start found on the disk.
@@ -42,7 +43,8 @@ func (u *Updater) Recover(ctx context.Context) (Recovery, error) {
 		return r, err
 	}
 	if err := u.settlePending(d); err != nil {
-		return r, err
+		// The next start sees the same.
+		r.Notes = append(r.Notes, fmt.Sprintf("what became of %s cannot be recorded: %v", u.store.Record().PendingVersion, err))
 	}
 	if err := u.mendDefault(d); err != nil {
 		r.Notes = append(r.Notes, fmt.Sprintf("the boot loader's default, now %q, cannot be put right: %v", d.entries.Default, err))
@@ -69,30 +71,31 @@ func pending(list []Installed) string {
 	return ""
 }
 
-// ConfirmGood records that the running version came up: from now on nothing
-// lower is installed. With boot counting it does so only once the running
-// entry's counter is gone, which is how systemd-bless-boot(8) says good. The
-// caller knows when the system has booted completely.
+// ConfirmGood records that the running version came up, unless somebody said
+// that it is bad: from now on nothing lower is installed. With boot counting it
+// does so only once the running entry's counter is gone, which is how
+// systemd-bless-boot(8) says good. The caller knows when the system has booted
+// completely.
 func (u *Updater) ConfirmGood(list []Installed) error {
-	if slices.Contains(u.store.Record().FailedVersions, u.config.Running.String()) {
-		return nil // somebody said otherwise
-	}
 	for _, i := range list {
 		if i.State == InstalledRunning && u.config.EFIBoot.BootTries > 0 && i.TriesLeft >= 0 {
 			return nil
 		}
 	}
-	return u.confirm()
+	return u.store.Change(func(r *Record) {
+		if !slices.Contains(r.FailedVersions, u.config.Running.String()) {
+			confirm(r, u.config.Running)
+		}
+	})
 }
 
-func (u *Updater) confirm() error {
-	return u.store.Change(func(r *Record) {
-		if r.highestGood().Compare(u.config.Running) < 0 {
-			r.HighestGood = u.config.Running.String()
-		}
-		if r.PendingVersion == u.config.Running.String() {
-			r.PendingVersion, r.PendingBoot = "", ""
-		}
-		forget(r, u.config.Running)
-	})
+// confirm remembers that the running version is good.
+func confirm(r *Record, running policy.Version) {
+	if r.highestGood().Compare(running) < 0 {
+		r.HighestGood = running.String()
+	}
+	if r.PendingVersion == running.String() {
+		r.PendingVersion, r.PendingBoot = "", ""
+	}
+	forget(r, running)
 }

@@ -12,8 +12,9 @@ import (
 
 // Rollback makes an installed version the one that boots next, by the loader's
 // default where its order would start another: the fallback when version is
-// empty. The running version takes back an update that waits for a reboot. ErrUnknownVersion for what is not installed
-// or cannot be started, ErrBootOrderConflict where the loader cannot be told.
+// empty. The running version takes back an update that waits for a reboot.
+// ErrUnknownVersion for what is not installed or cannot be started,
+// ErrBootOrderConflict where the loader cannot be told.
 func (u *Updater) Rollback(ctx context.Context, version string) (Outcome, error) {
 	v, err := u.rollback(ctx, version)
 	if err != nil {
@@ -60,26 +61,27 @@ func (u *Updater) fallback(d disk) (policy.Version, error) {
 	return policy.Version{}, fmt.Errorf("%w: there is no fallback", ErrUnknownVersion)
 }
 
-// bootNext makes the loader start a version from now on.
+// bootNext makes the loader start a version from now on. It is recorded last: a
+// default that could not be set must not be set by a later start.
 func (u *Updater) bootNext(d disk, v policy.Version) error {
 	pin, err := u.pinFor(d, v)
+	if err == nil && pin != d.entries.Default {
+		err = means(ErrBootOrderConflict, u.entries.SetDefault(pin))
+	}
 	if err != nil {
 		return err
 	}
-	// Recorded first, as in the swap: the next start completes it.
+	runs := v.Compare(u.config.Running) == 0
 	err = u.store.Change(func(r *Record) {
 		r.PendingVersion, r.PendingBoot = "", ""
-		if v.Compare(u.config.Running) != 0 {
+		if !runs {
 			await(r, v, u.config.BootID)
 		}
 	})
-	if err == nil && pin != d.entries.Default {
-		err = writeFailed(u.entries.SetDefault(pin))
+	if err != nil {
+		return writeFailed(err)
 	}
-	if err == nil {
-		err = u.setMarker(v.Compare(u.config.Running) != 0)
-	}
-	return err
+	return u.setMarker(!runs)
 }
 
 // pinFor returns the default with which the loader starts a version, "" for
@@ -92,12 +94,13 @@ func (u *Updater) pinFor(d disk, v policy.Version) (string, error) {
 		}
 	}
 	own := d.entries.Default == "" || efi.OwnDefault(u.config.OSName, d.entries.Default)
+	starts := u.config.starts(d.entries.Entries, d.entries.Default) == entry.File
 	pin := efi.DefaultPattern(entry.Name)
 	if u.config.starts(d.entries.Entries, "") == entry.File {
 		pin = ""
 	}
 	switch {
-	case u.config.starts(d.entries.Entries, d.entries.Default) == entry.File && (!own || pin != ""):
+	case starts && (!own || pin != "" || !d.entries.DefaultWritable):
 		return d.entries.Default, nil
 	case !own:
 		return "", fmt.Errorf("%w: its default is set to %q by somebody else", ErrBootOrderConflict, d.entries.Default)
@@ -120,7 +123,7 @@ func (u *Updater) MarkBoot(ctx context.Context, good bool) error {
 	if good {
 		return u.markGood(d)
 	}
-	return u.markBad(ctx, d)
+	return u.markBad(d)
 }
 
 func (u *Updater) markGood(d disk) error {
@@ -129,13 +132,18 @@ func (u *Updater) markGood(d disk) error {
 			return writeFailed(err)
 		}
 	}
-	return u.confirm()
+	return u.store.Change(func(r *Record) { confirm(r, u.config.Running) })
 }
 
-func (u *Updater) markBad(ctx context.Context, d disk) error {
-	// Pending, so that the return to an older version is noticed.
+// markBad leaves the loader's default alone: none that is ours matches an
+// entry without tries left.
+func (u *Updater) markBad(d disk) error {
 	err := u.store.Change(func(r *Record) {
-		await(r, u.config.Running, u.config.BootID)
+		if pending, err := policy.ParseVersion(r.PendingVersion); err != nil || !d.boots(pending) {
+			// Nothing else is waited for: the return to an older version
+			// will be noticed.
+			r.PendingVersion, r.PendingBoot = u.config.Running.String(), u.config.BootID
+		}
 		condemn(r, u.config.Running)
 	})
 	for _, e := range u.running(d) {
@@ -143,14 +151,7 @@ func (u *Updater) markBad(ctx context.Context, d disk) error {
 			_, err = u.entries.Condemn(e.File)
 		}
 	}
-	if err != nil {
-		return writeFailed(err)
-	}
-	// A default that names the running version goes before the counter.
-	if d, err = u.survey(ctx); err != nil {
-		return err
-	}
-	return u.mendDefault(d)
+	return writeFailed(err)
 }
 
 // running are the entries of the running version.

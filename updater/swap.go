@@ -36,14 +36,14 @@ func (r *run) swap(ctx context.Context, i *installed) (*swapped, error) {
 // setDefault comes after the entry: as long as the default is the old one, or
 // none, the loader starts the running system.
 func (r *run) setDefault(i *installed) error {
-	if i.pin == "" && !i.unpin {
+	if !i.repin {
 		return nil
 	}
 	err := r.entries.SetDefault(i.pin)
 	switch {
 	case err == nil:
 		return nil
-	case i.pin == "":
+	case !i.needed:
 		r.note("the boot loader's default, which is not needed any more, stays: %v", err)
 		return nil
 	}

@@ -55,6 +55,7 @@ type system struct {
 	paths   Paths
 	webroot string
 	server  *tlsserver.Server
+	boots   int
 }
 
 // newSystem is a machine that runs version, with a server that offers

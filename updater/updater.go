@@ -201,7 +201,8 @@ func (r *run) update(ctx context.Context, q Request) (installed bool, err error)
 	if q.Proceed != nil && !q.Proceed() {
 		return false, nil
 	}
-	return true, r.apply(ctx, q, verified)
+	err = r.apply(ctx, q, verified)
+	return err == nil, err
 }
 
 // apply is what changes the disk.

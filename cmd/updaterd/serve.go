@@ -73,7 +73,10 @@ func readAgain(o options, was *updater.Config, u *updater.Updater) (daemon.Engin
 		return nil, policy.Rules{}, fmt.Errorf("%w: os_name or the running version has changed: restart the service", updater.ErrConfigInvalid)
 	}
 	rules, err := updater.LoadRules(o.paths)
-	return u.Reconfigured(config), rules, err
+	if err != nil {
+		return nil, policy.Rules{}, err
+	}
+	return u.Reconfigured(config), rules, nil
 }
 
 // reloadOnHangup obeys SIGHUP until ctx ends or stop is called. One that comes
@@ -110,6 +113,9 @@ func runBoth(ctx context.Context, d *daemon.Daemon, service *dbusapi.Service) er
 		return err
 	}
 	d.Prepare(ctx)
+	if ctx.Err() != nil {
+		return nil // nobody is to find what was not read to the end
+	}
 	onBus, leaveBus := context.WithCancel(context.WithoutCancel(ctx))
 	defer leaveBus()
 	ready := make(chan struct{})

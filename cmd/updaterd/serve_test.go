@@ -121,6 +121,7 @@ func await(t *testing.T, events <-chan dbusapi.Event, wanted func(dbusapi.Event)
 }
 
 func isCompleted(e dbusapi.Event) bool { _, ok := e.(updater.CompletedEvent); return ok }
+func isReturned(e dbusapi.Event) bool  { _, ok := e.(dbusapi.Returned); return ok }
 func isVanished(e dbusapi.Event) bool  { _, ok := e.(dbusapi.Vanished); return ok }
 func isReboot(e dbusapi.Event) bool    { _, ok := e.(updater.RebootRequiredEvent); return ok }
 

@@ -78,6 +78,8 @@ func TestUnitsMeet(t *testing.T) {
 		"updaterd.service": {
 			// systemd 252 knows no Type=notify-reload.
 			"Type=notify", "Sockets=updaterd-metrics.socket", "BusName=org.clipos.Updater1",
+			// Started by the bus only when it is enabled.
+			"Alias=dbus-org.clipos.Updater1.service",
 			"Wants=updater-fetch.socket", "ExecStart=/usr/bin/updaterd --fetch-socket /run/updater/fetch.sock",
 		},
 		"updater-fetch.socket": {"ListenStream=/run/updater/fetch.sock", "SocketMode=0600", "SocketUser=root"},

@@ -43,8 +43,23 @@ func (d *Dir) File(name string) (*File, error) {
 	return c, nil
 }
 
-// SizeBytes is how much of a payload there is, without opening it.
-func (d *Dir) SizeBytes(name string) (int64, error) {
+// ReusableBytes is how much of a payload of sizeBytes need not be fetched again,
+// as far as can be said without reading it: all of it, or a beginning that the
+// server can be asked to continue.
+func (d *Dir) ReusableBytes(name string, sizeBytes int64) (int64, error) {
+	have, err := d.lengthBytes(name)
+	if err != nil || have == sizeBytes {
+		return have, err
+	}
+	validator, err := d.lengthBytes(name + validatorSuffix)
+	if err != nil || validator == 0 || have > sizeBytes {
+		return 0, err
+	}
+	return have, nil
+}
+
+// lengthBytes is the size of a file in the folder, 0 without one.
+func (d *Dir) lengthBytes(name string) (int64, error) {
 	var st unix.Stat_t
 	err := unix.Fstatat(int(d.folder.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, unix.ENOENT) {

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package updater
+
+import (
+	"errors"
+	"testing"
+)
+
+func (s *system) rollback(version string) {
+	s.t.Helper()
+	s.session(func(u *Updater) {
+		if _, err := u.Rollback(s.t.Context(), version); err != nil {
+			s.t.Fatal(err)
+		}
+	})
+}
+
+func (s *system) mustUpdate() {
+	s.t.Helper()
+	if err := s.update(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *system) isRefused(want error) {
+	s.t.Helper()
+	if err := s.update(); !errors.Is(err, want) {
+		s.t.Errorf("error %v, want %v", err, want)
+	}
+}
+
+// Rolled back by its user, a machine stays there until it is told otherwise or
+// something newer than both comes.
+func TestRolledBackByUser(t *testing.T) {
+	s := newSystem(t, alpha1)
+	s.runs(alpha1)
+	s.mustUpdate()
+	wantRunning(t, s.powerOn(), alpha3)
+	s.confirm()
+	s.rollback("")
+	for range 3 {
+		wantRunning(t, s.powerOn(), alpha1)
+		s.confirm()
+		s.rolledBack("", "")
+		if r := s.record(); r.PendingVersion != "" || r.HighestGood != alpha3 {
+			t.Errorf("recorded %+v", r)
+		}
+		if s.hasMarker() {
+			t.Error("there is a marker")
+		}
+	}
+	s.isRefused(ErrNoUpdate) // installed already
+	s.offer(alpha2)
+	s.isRefused(ErrDowngrade)
+	wantRunning(t, s.powerOn(), alpha1)
+
+	s.rollback("")
+	wantRunning(t, s.powerOn(), alpha3)
+	s.rollback("")
+	wantRunning(t, s.powerOn(), alpha1)
+	s.offer(alpha4)
+	s.mustUpdate()
+	s.installed(alpha1, alpha4)
+	if got := s.defaultEntry(); got != "" {
+		t.Errorf("the loader's default is %q", got)
+	}
+	wantRunning(t, s.powerOn(), alpha4)
+	s.confirm()
+	s.rolledBack("", "")
+}
+
+// After a rollback nothing newer starts before the default has gone: where it
+// cannot be taken away, nothing is touched.
+func TestUpdateAfterRollback(t *testing.T) {
+	s := newSystem(t, alpha1)
+	s.runs(alpha1)
+	for name, c := range map[string]struct {
+		entries func(fakeEntries) faultyEntries
+		changed bool
+	}{
+		"not writable": {func(e fakeEntries) faultyEntries {
+			return faultyEntries{fakeEntries: e, survey: notWritable}
+		}, false},
+		"writing fails": {func(e fakeEntries) faultyEntries {
+			return faultyEntries{fakeEntries: e, fail: map[string]error{"SetDefault": errors.New("flash memory worn out")}}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.t = t
+			disk := newFakeDisk(s.fakeState(alpha1, alpha2))
+			disk.cached.variables["default"] = pattern(alpha1)
+			before := disk.cached.clone()
+			u := s.openWith(s.load(), fakeVolumes{disk}, c.entries(fakeEntries{disk}))
+			defer u.Close()
+			out, err := u.Update(t.Context(), Request{})
+			isOnly(t, err, ErrBootOrderConflict)
+			if out.Installed {
+				t.Error("reported as installed")
+			}
+			s.afterFault(before, disk.cached, c.changed)
+		})
+	}
+}
+
+// The last start that the loader grants is as good as the first: the default
+// that the version needs is still there once its counter is gone.
+func TestDefaultDuringLastTry(t *testing.T) {
+	s := newSystem(t, beta3)
+	s.configure("boot_tries = 1", "")
+	s.runs(beta3)
+	s.confirm()
+	s.offer(final)
+	s.mustUpdate()
+	wantRunning(t, s.powerOn(), final)
+	s.confirm() // before it is blessed: not yet
+	if got := s.record(); got.HighestGood != beta3 || got.PendingVersion != final {
+		t.Errorf("recorded %+v", got)
+	}
+	s.session(func(u *Updater) { // blessed after the process has started
+		s.bless()
+		s.confirmGood(u)
+	})
+	if got := s.record(); got.HighestGood != final || got.PendingVersion != "" || len(got.FailedVersions) > 0 {
+		t.Errorf("recorded %+v", got)
+	}
+	for range 2 {
+		wantRunning(t, s.powerOn(), final)
+		s.confirm()
+		s.rolledBack("", "")
+	}
+	// It does not stay for ever: once another order needs none, it goes.
+	s.offer(alpha4)
+	mustRemove(s, linux+"clipos-"+beta3+".efi")
+	s.session(nil)
+	if got := s.defaultEntry(); got != "" {
+		t.Errorf("the loader's default is %q", got)
+	}
+}
+
+// A beta that its final release was installed over is listed first: to roll
+// back to it the default goes.
+func TestRollbackOfFinal(t *testing.T) {
+	s := newSystem(t, beta3)
+	s.runs(beta3)
+	s.offer(final)
+	s.mustUpdate()
+	wantRunning(t, s.powerOn(), final)
+	s.confirm()
+	s.rollback("")
+	s.isRefused(ErrNoUpdate)
+	if !s.hasMarker() {
+		t.Error("no marker")
+	}
+	wantRunning(t, s.powerOn(), beta3)
+	s.confirm()
+	s.rolledBack("", "")
+	wantRunning(t, s.powerOn(), beta3)
+	s.rollback(final)
+	wantRunning(t, s.powerOn(), final)
+}
