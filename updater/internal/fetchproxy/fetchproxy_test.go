@@ -161,7 +161,10 @@ func TestWhatIsAskedFor(t *testing.T) {
 				return
 			}
 			if resp == nil || len(u.asked()) != 1 || u.asked()[0].URL.String() != want {
-				t.Errorf("answered %v, asked for %v, want %s", resp, u.asked(), want)
+				t.Fatalf("answered %v, asked for %v, want %s", resp, u.asked(), want)
+			}
+			if _, guessed := resp.header["Content-Type"]; guessed || resp.body != "content" {
+				t.Errorf("answered %v", resp)
 			}
 		})
 	}
