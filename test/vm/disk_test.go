@@ -25,7 +25,7 @@ const (
 	// Where the partitions begin and how large they are: the ESP, then the
 	// physical volume.
 	espOffset, espBytes = 1 * mib, 96 * mib
-	pvOffset, pvBytes   = espOffset + espBytes, 1000 * mib
+	pvOffset, pvBytes   = espOffset + espBytes, 1400 * mib
 
 	coreBytes, stateBytes, swapBytes = 160 * mib, 384 * mib, 32 * mib
 )

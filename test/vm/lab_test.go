@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/clipos/updater/test/keys"
 	"github.com/clipos/updater/test/release"
 	"github.com/clipos/updater/test/tlsserver"
 )
@@ -57,7 +56,6 @@ func (l *lab) tree() string { return filepath.Join(l.work, "tree") }
 // `make install` puts them, and the test image's own files.
 func (l *lab) buildTree(ctx context.Context) error {
 	agent := filepath.Join(l.tree(), "usr/libexec/test-agent")
-	var modules []string
 	steps := [][]string{
 		// Links to the files of the cache: nothing may be written in place.
 		{"cp", "--archive", "--link", filepath.Join(l.base, "tree"), l.tree()},
@@ -69,7 +67,6 @@ func (l *lab) buildTree(ctx context.Context) error {
 		{"install", "-d", filepath.Join(l.tree(), "mnt/efiboot")},
 		{"cp", "../keys/updater-test.pub", filepath.Join(l.tree(), "usr/lib/updater/pubkey")},
 	}
-	_ = modules
 	if err := all(ctx, steps); err != nil {
 		return fmt.Errorf("tree: %w", err)
 	}
@@ -159,6 +156,3 @@ func (l *lab) buildState(ctx context.Context, state string) error {
 		os.WriteFile(filepath.Join(dir, "policy.toml"), []byte("mode = \"check\"\nfirst_check = \"1h\"\n"), 0o640),
 	)
 }
-
-// publicKey is what the image trusts.
-var _ = keys.Public
