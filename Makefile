@@ -17,6 +17,9 @@ MAN_DATE ?= $(shell git log -1 --format=%cs 2>/dev/null || date +%F)
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
+# Which tests vm-test runs, by their names.
+VM_RUN ?= .
+
 PREFIX ?= /usr
 INSTALL ?= install
 
@@ -42,6 +45,11 @@ test: ## all tests with the race detector, and a short run of every fuzz target
 	@test/setup test
 	go test -race -timeout 15m ./...
 	@test/fuzz 3s
+
+.PHONY: vm-test
+vm-test: ## a real machine under QEMU, see docs/vm.md; VM_RUN=TestSmoke for the shortest
+	@test/setup test vm
+	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)

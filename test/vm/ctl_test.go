@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 )
 
 // installedVersion is a line of `updaterctl versions`.
@@ -47,7 +48,9 @@ func (m *machine) status() (s status) {
 // update installs what the server offers.
 func (m *machine) update() {
 	m.Helper()
+	begin := time.Now()
 	m.run("updaterctl", "update", "--follow")
+	since("  update", begin)
 }
 
 // offer has the server offer a version of this machine.

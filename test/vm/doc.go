@@ -11,7 +11,7 @@
 //	base.sh      Debian's part of the system, made once and kept in a cache
 //	image/       what makes it a test machine: configuration, units, a health check
 //	init.sh      its initramfs
-//	agent/       runs inside, does what the host asks
+//	cmd/agent/   runs inside, does what the host asks
 //	lab          one run's releases, disk, server and QEMU process
 //	machine      the machine during one test, always starting from the same snapshot
 package vm

@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
 #
 # The test machine's initramfs: activates the volume group, opens the core
 # image that the kernel's command line names as CLIP OS's does, and starts the

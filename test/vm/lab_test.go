@@ -61,7 +61,7 @@ func (l *lab) buildTree(ctx context.Context) error {
 		{"cp", "--archive", "--link", filepath.Join(l.base, "tree"), l.tree()},
 		{"make", "-C", "../..", "--silent", "install", "DESTDIR=" + l.tree()},
 		{"cp", "--archive", "--no-preserve=ownership", "--remove-destination", "image/.", l.tree()},
-		{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", agent, "./agent"},
+		{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", agent, "./cmd/agent"},
 		{"rm", "-rf", filepath.Join(l.tree(), "usr/share/man"), filepath.Join(l.tree(), "etc/updater")},
 		{"ln", "-s", "/var/etc/updater", filepath.Join(l.tree(), "etc/updater")},
 		{"install", "-d", filepath.Join(l.tree(), "mnt/efiboot")},

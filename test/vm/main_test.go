@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -98,7 +97,7 @@ func scenario(t *testing.T) *machine {
 		if err := m.restore(snapshotName); err != nil {
 			t.Fatal(err)
 		}
-		m.run("date", "--set=@"+strconv.FormatInt(time.Now().Unix(), 10))
+		m.setClock()
 		return m
 	}
 	m.awaitBoot(runningVersion)

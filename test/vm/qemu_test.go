@@ -56,7 +56,7 @@ func startEmulator(ctx context.Context, work, disk string) (*emulator, error) {
 	}
 	e := &emulator{answers: make(chan json.RawMessage), console: filepath.Join(work, "console")}
 	agent, control := filepath.Join(work, "agent"), filepath.Join(work, "control")
-	//nolint:contextcheck // the process outlives the call
+	// The process outlives the call.
 	e.cmd = exec.Command("qemu-system-x86_64",
 		"-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "1", "-m", "640",
 		"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
