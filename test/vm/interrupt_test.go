@@ -32,7 +32,7 @@ func TestKilled(t *testing.T) {
 		m.wantWhole()
 		if m.status().PendingVersion != "" {
 			t.Logf("round %d was too late", round)
-			m.startAgain()
+			m.start()
 		}
 	}
 	m.update()
@@ -55,7 +55,7 @@ func TestReset(t *testing.T) {
 		m.settle()
 		m.wantWhole()
 		if version == nextVersion {
-			m.startAgain()
+			m.start()
 		}
 	}
 	if m.status().PendingVersion == "" {
@@ -71,17 +71,8 @@ func (m *machine) timeUpdate() time.Duration {
 	begin := time.Now()
 	m.update()
 	whole := time.Since(begin)
-	m.startAgain()
+	m.start()
 	return whole
-}
-
-// startAgain takes the machine back to its first boot.
-func (m *machine) startAgain() {
-	m.Helper()
-	if err := m.restore(snapshotName); err != nil {
-		m.Fatal(err)
-	}
-	m.setClock()
 }
 
 // begin begins an update and does not wait for its end.

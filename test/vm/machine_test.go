@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,8 +28,8 @@ const (
 // errNoAnswer: the guest went down while a program ran.
 var errNoAnswer = errors.New("no answer from the guest")
 
-// machine is the machine during one test. All its methods but try end the test
-// when something fails.
+// machine is the machine during one test, whose emulator is another after each
+// start. All its methods but try end the test when something fails.
 type machine struct {
 	*testing.T
 	*lab
@@ -141,12 +140,6 @@ func (m *machine) awaitAnyBoot() (version string) {
 	}
 }
 
-// setClock ends the time that has stood still in a snapshot.
-func (m *machine) setClock() {
-	m.Helper()
-	m.run("date", "--set=@"+strconv.FormatInt(time.Now().Unix(), 10))
-}
-
 // settled waits for the end of a boot, and tells whether it was a good one.
 func (m *machine) settled() bool {
 	m.Helper()
@@ -164,6 +157,9 @@ func (m *machine) settled() bool {
 
 // consoleTail is the end of what the machine printed.
 func (m *machine) consoleTail() string {
+	if m.emulator == nil {
+		return ""
+	}
 	text, _ := os.ReadFile(m.console)
 	return tail(string(text), 3000)
 }

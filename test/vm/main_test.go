@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -23,11 +25,11 @@ const snapshotName = "booted"
 // keep leaves the folder of the run, until the next one.
 var keep = flag.Bool("keep", false, "leave disk and console of the run in the cache")
 
-// shared is the one machine of a run.
+// shared is what all tests of a run have in common.
 var shared struct {
 	*lab
-	*emulator
-	booted bool // there is a snapshot
+	// booted has the files of the machine after its first boot.
+	booted machineFiles
 }
 
 func TestMain(m *testing.M) {
@@ -69,10 +71,9 @@ func runAll(m *testing.M) (status int, err error) {
 	}
 	defer shared.lab.Close()
 	since("releases and disk", begin)
-	if shared.emulator, err = startEmulator(ctx, work, shared.diskPath()); err != nil {
+	if err := filesIn(work).create(ctx, shared.diskPath()); err != nil {
 		return 1, err
 	}
-	defer shared.emulator.Close()
 	return m.Run(), nil
 }
 
@@ -86,25 +87,57 @@ func since(what string, begin time.Time) {
 func scenario(t *testing.T) *machine {
 	t.Helper()
 	begin := time.Now()
-	m := &machine{t, shared.lab, shared.emulator}
+	m := &machine{T: t, lab: shared.lab}
 	t.Cleanup(func() {
+		if m.emulator != nil {
+			m.emulator.Close()
+		}
 		if t.Failed() {
 			t.Logf("console:\n%s", m.consoleTail())
 		}
 		since(t.Name(), begin)
 	})
-	if shared.booted {
-		if err := m.restore(snapshotName); err != nil {
-			t.Fatal(err)
-		}
-		m.setClock()
-		return m
+	if shared.booted == (machineFiles{}) {
+		m.firstBoot()
+	}
+	m.start()
+	return m
+}
+
+// firstBoot makes the snapshot.
+func (m *machine) firstBoot() {
+	m.Helper()
+	var err error
+	if m.emulator, err = startEmulator(m.Context(), m.work, ""); err != nil {
+		m.Fatal(err)
 	}
 	m.awaitBoot(runningVersion)
 	if err := m.snapshot(snapshotName); err != nil {
-		t.Fatal(err)
+		m.Fatal(err)
 	}
-	shared.booted = true
-	since("first boot", begin)
-	return m
+	booted := filepath.Join(m.work, snapshotName)
+	if err := os.Mkdir(booted, 0o755); err != nil {
+		m.Fatal(err)
+	}
+	if err := filesIn(m.work).copyTo(m.Context(), filesIn(booted)); err != nil {
+		m.Fatal(err)
+	}
+	m.emulator, shared.booted = nil, filesIn(booted)
+}
+
+// start brings the machine to where it was after its first boot.
+func (m *machine) start() {
+	m.Helper()
+	if m.emulator != nil {
+		m.emulator.Close()
+	}
+	err := shared.booted.copyTo(m.Context(), filesIn(m.work))
+	if err == nil {
+		m.emulator, err = startEmulator(m.Context(), m.work, snapshotName)
+	}
+	if err != nil {
+		m.Fatal(err)
+	}
+	// The clock has stood still.
+	m.run("date", "--set=@"+strconv.FormatInt(time.Now().Unix(), 10))
 }

@@ -43,39 +43,67 @@ type emulator struct {
 	resets atomic.Int64
 }
 
-// startEmulator starts the machine on a copy-on-write layer over the disk.
-func startEmulator(ctx context.Context, work, disk string) (*emulator, error) {
-	layer, variables := filepath.Join(work, "disk.qcow2"), filepath.Join(work, "variables.qcow2")
-	err := all(ctx, [][]string{
-		{"qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "raw", layer},
-		// Snapshots of the whole machine want one of the variables too.
-		{"qemu-img", "convert", "-O", "qcow2", "/usr/share/OVMF/OVMF_VARS_4M.fd", variables},
+// machineFiles are what one machine writes to: a copy-on-write layer over the
+// disk, and the firmware's variables. Snapshots of the whole machine are in
+// them.
+type machineFiles struct{ layer, variables string }
+
+func filesIn(dir string) machineFiles {
+	return machineFiles{filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "variables.qcow2")}
+}
+
+// create makes the files of a machine that was never started.
+func (f machineFiles) create(ctx context.Context, disk string) error {
+	return all(ctx, [][]string{
+		{"qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "raw", f.layer},
+		{"qemu-img", "convert", "-O", "qcow2", "/usr/share/OVMF/OVMF_VARS_4M.fd", f.variables},
 	})
+}
+
+// copyTo copies the files of a machine that is off.
+func (f machineFiles) copyTo(ctx context.Context, to machineFiles) error {
+	return all(ctx, [][]string{
+		{"cp", "--reflink=auto", f.layer, to.layer},
+		{"cp", "--reflink=auto", f.variables, to.variables},
+	})
+}
+
+// startEmulator starts the machine with its files in work, from a snapshot
+// unless its name is empty. A snapshot is loaded by a new process only: in the
+// same one the processor's clock would not go back.
+func startEmulator(ctx context.Context, work, snapshot string) (*emulator, error) {
+	files := filesIn(work)
+	e := &emulator{answers: make(chan json.RawMessage), console: filepath.Join(work, "console")}
+	agent, control := filepath.Join(work, "agent"), filepath.Join(work, "control")
+	// A socket of the process before would be taken for this one's.
+	err := errors.Join(os.RemoveAll(agent), os.RemoveAll(control))
 	if err != nil {
 		return nil, err
 	}
-	e := &emulator{answers: make(chan json.RawMessage), console: filepath.Join(work, "console")}
-	agent, control := filepath.Join(work, "agent"), filepath.Join(work, "control")
 	// The process outlives the call.
 	e.cmd = exec.Command("qemu-system-x86_64",
 		"-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "1", "-m", "640",
 		"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-		"-drive", "if=pflash,format=qcow2,file="+variables,
-		"-drive", "if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file="+layer,
+		"-drive", "if=pflash,format=qcow2,file="+files.variables,
+		"-drive", "if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file="+files.layer,
 		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "virtio-rng-pci",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,server=on,wait=off,path="+agent,
 		"-device", "virtserialport,chardev=agent,name="+guest.Port,
 		"-serial", "file:"+e.console,
-		"-qmp", "unix:"+control+",server=on,wait=off")
+		// It waits for `cont`, so that the guest finds both ends connected.
+		"-S", "-qmp", "unix:"+control+",server=on,wait=off")
+	if snapshot != "" {
+		e.cmd.Args = append(e.cmd.Args, "-loadvm", snapshot)
+	}
 	e.cmd.Stderr = os.Stderr
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%w: run test/setup vm", err)
 	}
 	// Others work on this machine too.
-	err = syscall.Setpriority(syscall.PRIO_PROCESS, e.cmd.Process.Pid, 10)
+	err = syscall.Setpriority(syscall.PRIO_PROCESS, e.cmd.Process.Pid, 5)
 	if err == nil {
 		err = e.connect(ctx, agent, control)
 	}
@@ -102,7 +130,7 @@ func (e *emulator) connect(ctx context.Context, agent, control string) error {
 		return err
 	}
 	go e.listen()
-	return e.execute("qmp_capabilities", nil)
+	return errors.Join(e.execute("qmp_capabilities", nil), e.execute("cont", nil))
 }
 
 // dial waits for the socket of a process that has just been started.
@@ -173,15 +201,12 @@ func (e *emulator) execute(command string, arguments map[string]any) error {
 	return nil
 }
 
-// snapshot and restore keep the state of the whole machine and bring it back.
-func (e *emulator) snapshot(name string) error { return e.monitor("savevm " + name) }
-
-func (e *emulator) restore(name string) error {
-	err := e.monitor("loadvm " + name)
-	e.link.renew()
-	return err
-}
-
-func (e *emulator) monitor(line string) error {
-	return e.execute("human-monitor-command", map[string]any{"command-line": line})
+// snapshot keeps the state of the whole machine and ends the process, which
+// leaves its files complete.
+func (e *emulator) snapshot(name string) error {
+	err := e.execute("human-monitor-command", map[string]any{"command-line": "savevm " + name})
+	if err == nil {
+		err = e.execute("quit", nil)
+	}
+	return errors.Join(err, e.cmd.Wait())
 }
