@@ -23,6 +23,9 @@ FUZZTIME ?= 60s
 # More for the linker; "-s -w" leaves out what only a debugger reads.
 LDFLAGS ?=
 
+# Which tests vm-test runs, by their names.
+VM_RUN ?= .
+
 PREFIX ?= /usr
 INSTALL ?= install
 # Under PREFIX; Debian has its own ideas.
@@ -52,6 +55,11 @@ test: ## all tests with the race detector, and a short run of every fuzz target
 	@test/setup test
 	go test -race -timeout 15m ./...
 	@test/fuzz 2s
+
+.PHONY: vm-test
+vm-test: ## a real machine under QEMU, see docs/vm.md; VM_RUN=TestSmoke for the shortest
+	@test/setup test vm
+	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)

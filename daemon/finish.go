@@ -134,7 +134,9 @@ func (d *Daemon) settle(r jobResult) {
 		return
 	}
 	if j.automatic || r.err == nil || j.version == d.wanted {
-		d.tried(r.err)
+		// Who may only begin and cancel a job of his own must not keep the
+		// machine from its next one for long.
+		d.tried(r.err, !j.automatic || isPassing(r.err))
 	}
 }
 
