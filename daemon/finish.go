@@ -134,9 +134,7 @@ func (d *Daemon) settle(r jobResult) {
 		return
 	}
 	if j.automatic || r.err == nil || j.version == d.wanted {
-		// Who may only begin and cancel a job of his own must not keep the
-		// machine from its next one for long.
-		d.tried(r.err, !j.automatic || isPassing(r.err))
+		d.tried(r.err)
 	}
 }
 

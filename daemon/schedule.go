@@ -85,7 +85,7 @@ func (d *Daemon) continueBySchedule(ctx context.Context) {
 	if _, err := d.beginUpdate(ctx, &job{version: d.wanted, automatic: true}); err != nil {
 		d.Log.Error("cannot begin the update", "error", err)
 		d.view.LastError = err
-		d.tried(err, isPassing(err))
+		d.tried(err)
 		d.rest()
 	}
 }
@@ -103,14 +103,13 @@ func (d *Daemon) mayInstall() bool {
 // downloaded over and over.
 const patience = 16
 
-// tried remembers how an attempt went; passing says that the next may well do
-// better. Like the last check, it is kept here because a full disk does not take
-// a record.
-func (d *Daemon) tried(err error, passing bool) {
+// tried remembers how an attempt by schedule went. Like the last check, it is
+// kept here because a full disk does not take a record.
+func (d *Daemon) tried(err error) {
 	switch {
 	case err == nil || errors.Is(err, updater.ErrNoUpdate):
 		d.failures, d.failed, d.failedWhy = 0, time.Time{}, ""
-	case passing:
+	case isPassing(err):
 		d.failures, d.failed, d.failedWhy = d.failures+1, d.wall(), err.Error()
 	default:
 		d.failures, d.failed, d.failedWhy = patience, d.wall(), err.Error()
