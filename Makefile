@@ -10,16 +10,29 @@ MAKEFLAGS += --no-print-directory
 # Where Debian keeps lvm and veritysetup; not every user looks there.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# Stamped into the programs; a source archive has no git.
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# The manual pages' date; a source archive has no git.
-MAN_DATE ?= $(shell git log -1 --format=%cs 2>/dev/null || date +%F)
+# Stamped into the programs; a source archive has no git, but a file with it.
+VERSION ?= $(shell cat VERSION 2>/dev/null || git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo unknown)
+# The time of what is built, in seconds since 1970: the commit's, which in a
+# source archive all files have.
+SOURCE_DATE_EPOCH ?= $(shell date -r VERSION +%s 2>/dev/null || git log -1 --format=%ct 2>/dev/null || date +%s)
+# The manual pages' date.
+MAN_DATE ?= $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%F)
 # How long each fuzz target runs.
 FUZZTIME ?= 60s
 
+# More for the linker; "-s -w" leaves out what only a debugger reads.
+LDFLAGS ?=
+
+# Which tests vm-test runs, by their names.
+VM_RUN ?= .
+
 PREFIX ?= /usr
 INSTALL ?= install
+# Under PREFIX; Debian has its own ideas.
+DOCDIR ?= share/doc/updater
+ZSHDIR ?= share/zsh/site-functions
 
+GOVULNCHECK_VERSION := v1.9.0
 GOLANGCI_VERSION := v2.15.0
 # Outside the tree and one folder for each version: a clean checkout does not
 # build it again.
@@ -41,7 +54,12 @@ demo-shell: ## the demo's machine before its update, with its bus, to play with
 test: ## all tests with the race detector, and a short run of every fuzz target
 	@test/setup test
 	go test -race -timeout 15m ./...
-	@test/fuzz 3s
+	@test/fuzz 2s
+
+.PHONY: vm-test
+vm-test: ## a real machine under QEMU, see docs/vm.md; VM_RUN=TestSmoke for the shortest
+	@test/setup test vm
+	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)
@@ -66,16 +84,28 @@ lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scrip
 $(GOLANGCI_DIR)/golangci-lint:
 	GOBIN=$(GOLANGCI_DIR) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
+# Asks the vulnerability database of the Go project, which not every machine
+# can reach, and may fail without a change here: therefore no part of lint.
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities in the code that is called (needs vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+# The same source and the same Go give the same bytes, wherever it is built:
+# there is no path, time or revision in them, which a source archive has not.
 .PHONY: build
-build: ## static programs in bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+build: ## static programs in bin/, the same bytes everywhere
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION) $(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: dist
+dist: ## source archive, lists of what the programs are made of, checksums in build/dist
+	@test/dist
 
 .PHONY: man
 man: ## manual pages in build/man
 	go run ./test/cmd/mkman --out build/man --date $(MAN_DATE) docs/man/*.md dbusapi/*.xml
 
 .PHONY: install
-install: build man ## programs, units, bus files, manual pages, completion under DESTDIR with PREFIX (/usr)
+install: build man ## programs, units, bus files, manual pages, completion, documentation under DESTDIR with PREFIX (/usr)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
 	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
@@ -89,13 +119,33 @@ install: build man ## programs, units, bus files, manual pages, completion under
 	done
 	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
-	$(call install-data,cmd/updaterctl/completion/_*,share/zsh/site-functions)
+	$(call install-data,cmd/updaterctl/completion/_*,$(ZSHDIR))
 	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
+	$(call install-data,README.md CHANGELOG.md LICENSE,$(DOCDIR))
+	$(call install-data,docs/*.md,$(DOCDIR)/docs)
 
 # install-data installs the files that match the patterns $(1), if there are
 # any, into the folder $(2) under PREFIX.
 install-data = $(if $(wildcard $(1)),$(INSTALL) -d '$(DESTDIR)$(PREFIX)/$(2)' && \
 	$(INSTALL) -m 644 $(wildcard $(1)) '$(DESTDIR)$(PREFIX)/$(2)')
+
+.PHONY: deb
+deb: ## Debian packages in build/deb
+	rm -rf build/deb
+	$(MAKE) install DESTDIR=build/deb/tree PREFIX=/usr DOCDIR=share/doc/updaterd ZSHDIR=share/zsh/vendor-completions \
+		LDFLAGS='-s -w'
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/debian/build $(VERSION) build/deb/tree build/deb
+	rm -r build/deb/tree
+
+.PHONY: deps
+deps: ## after dist: the modules, for building without a network, in build/dist
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps build/dist/updater-$(VERSION)-deps.tar.xz
+	cd build/dist && sha256sum -- updater*-* >SHA256SUMS
+
+.PHONY: gentoo
+gentoo: deps ## after dist: an ebuild for the archives in build/dist, with its Manifest, in build/gentoo
+	rm -rf build/gentoo
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/gentoo/ebuild $(VERSION) build/dist build/gentoo
 
 .PHONY: serve
 serve: ## serve the sample release on https://127.0.0.1:8000, root certificate in bin/rootca.pem

@@ -452,7 +452,7 @@ func TestGoingBack(t *testing.T) {
 		m = boot(t, e, within(t, policy.ModeInstall))
 		pass(24 * time.Hour)
 		m.wantResults(updater.ResultFetched)
-		m.wantBlockers(policy.BlockerHeld)
+		m.wantBlockers(policy.BlockerRollback)
 		if m.Overview().Held {
 			t.Error("nobody has said hold")
 		}

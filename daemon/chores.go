@@ -203,10 +203,13 @@ func (d *Daemon) setHold(ctx context.Context, hold *updater.Hold) error {
 		if refused = d.system().Change(func(r *updater.Record) { r.Hold = hold }); refused != nil {
 			return
 		}
-		if hold != nil {
-			d.Log.Info("updates are held", "event", "held", "reason", hold.Reason, "until", hold.Until)
-		} else {
+		switch {
+		case hold == nil:
 			d.Log.Info("updates are not held any more", "event", "released")
+		case hold.Until.IsZero():
+			d.Log.Info("updates are held until somebody ends it", "event", "held", "reason", hold.Reason)
+		default:
+			d.Log.Info("updates are held", "event", "held", "reason", hold.Reason, "until", hold.Until)
 		}
 		d.publish()
 		d.lookSoon()

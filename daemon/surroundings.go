@@ -99,7 +99,7 @@ func (d *Daemon) blockers(c policy.Conditions) []policy.Blocker {
 	blockers := d.Rules.Blockers(c)
 	if back := d.view.PendingVersion; back != "" && !d.isNewer(back) {
 		blockers = append(blockers, policy.Blocker{
-			Code: policy.BlockerHeld, Text: "rolled back to " + back + ", which waits for a reboot",
+			Code: policy.BlockerRollback, Text: "rolled back to " + back + ", which waits for a reboot",
 		})
 	}
 	return blockers

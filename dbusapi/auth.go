@@ -117,8 +117,9 @@ func (j *job) ownedBy(uid uint32, transaction string) bool {
 }
 
 // noOptions refuses all options: there are none yet, and one that is ignored
-// would be taken for granted.
-func noOptions(options dict) error {
+// would be taken for granted. It comes before anything that takes time: a
+// dictionary is what costs the most memory of all that a caller can send.
+func noOptions(options dict) *dbus.Error {
 	for name := range options {
 		return standardError("InvalidArgs", "unknown option %q", fmt.Sprintf("%.64s", name))
 	}

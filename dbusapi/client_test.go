@@ -14,6 +14,7 @@ import (
 
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
+	"github.com/godbus/dbus/v5"
 )
 
 func TestClient(t *testing.T) {
@@ -131,4 +132,27 @@ func TestSocketPath(t *testing.T) {
 	if got, err := socketPath(SystemAddress("/srv/a b")); err != nil || got != "/srv/a b/run/dbus/system_bus_socket" {
 		t.Errorf("%q %v", got, err)
 	}
+}
+
+// FuzzSocketPath: a path comes back from its address, escaped as the D-Bus
+// Specification says, in any list; and an address leads to one socket or none.
+func FuzzSocketPath(f *testing.F) {
+	for _, path := range []string{"/run/dbus/system_bus_socket", "/srv/a b", "/tmp/dbus-Xy1Z2,guid=1;tcp:", "/é\x00%2f"} {
+		f.Add(path, "tcp:host=x,port=1;unix:tmpdir=/tmp;")
+	}
+	f.Add("/x", "unix:abstract=/tmp/x,guid=1234;")
+	f.Fuzz(func(t *testing.T, path, others string) {
+		address := "unix:path=" + dbus.EscapeBusAddressValue(path)
+		if got, err := socketPath(address); path != "" && (got != path || err != nil) {
+			t.Errorf("%q: %q, %v", address, got, err)
+		}
+		before, errBefore := socketPath(others)
+		if (before == "") != (errBefore != nil) {
+			t.Errorf("%q: %q, %v", others, before, errBefore)
+		}
+		both, err := socketPath(others + ";" + address)
+		if errBefore == nil && both != before || errBefore != nil && path != "" && (both != path || err != nil) {
+			t.Errorf("%q before %q: %q, %v", others, address, both, err)
+		}
+	})
 }

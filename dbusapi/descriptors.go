@@ -85,7 +85,7 @@ func (c *descriptorConn) next() error {
 		return err
 	}
 	if size > maxMessageBytes {
-		return fmt.Errorf("a message of %d bytes where a short answer is due", size)
+		return c.discard(size - fixedHeaderBytes) // no answer that is due
 	}
 	message := make([]byte, size)
 	late, err := c.readFull(message[copy(message, header):])
@@ -99,6 +99,22 @@ func (c *descriptorConn) next() error {
 		c.unread = message
 	case dbus.TypeError:
 		c.unread = message
+	}
+	return nil
+}
+
+// discard reads the next n bytes and keeps nothing: anybody may send a large
+// signal, which must not end the connection.
+func (c *descriptorConn) discard(n int64) error {
+	chunk := make([]byte, 4096)
+	for n > 0 {
+		part := chunk[:min(n, int64(len(chunk)))]
+		came, err := c.readFull(part)
+		closeAll(came)
+		if err != nil {
+			return err
+		}
+		n -= int64(len(part))
 	}
 	return nil
 }

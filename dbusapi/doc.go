@@ -28,8 +28,8 @@
 // Any local user may send this root process any message the bus lets through.
 // So descriptors are never negotiated, messages over 64 KiB and messages that
 // the library cannot decode are dropped before it sees them, signals from
-// others are ignored, handlers are bounded in number and time, and a panic in
-// one is an answer, not an end. Who a caller is, is asked of the bus, and what
+// others are ignored, handlers are bounded in number, of each user and of all
+// but root, and in time, and a panic in one is an answer, not an end. Who a caller is, is asked of the bus, and what
 // it may do, of polkit; the process id is never used, it may belong to somebody
 // else a moment later. Root may do everything; without polkit, or with anything
 // but a clear yes from it, nobody else may do anything but read. A call that

@@ -3,13 +3,17 @@
 package dbusapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
+	"github.com/godbus/dbus/v5"
 )
 
 // A history of any length is a message that the client takes.
@@ -85,4 +89,75 @@ type longWinded struct{ fakeController }
 
 func (*longWinded) Rollback(context.Context, string) (string, error) {
 	return strings.Repeat("x", 5000), nil
+}
+
+// FuzzAnswers has a client read what any program that took our name might
+// answer, in a message that was let through: no number of bytes or time is below
+// zero, and what it understood it understands again.
+func FuzzAnswers(f *testing.F) {
+	overview := newSnapshot(Overview{DaemonVersion: "1", Overview: updater.Overview{
+		OSName: "clipos", LastError: updater.ErrTooSlow, Blockers: []updater.Blocker{{Code: "held", Text: "audit"}}, FailedVersions: []string{"4.9.0"},
+	}})
+	for _, answer := range []any{
+		encodeCheck(updater.Check{Version: "5.0.0", DownloadBytes: 1 << 30}), encodePlan(samplePlan), encodeHistory(sampleHistory),
+		encodeInstalled(updater.Installed{Version: "5.0.0", TriesLeft: -1}), overview.all(),
+	} {
+		f.Add(message(f, binary.LittleEndian, answer))
+		f.Add(message(f, binary.BigEndian, answer))
+	}
+	for _, e := range []updater.Event{
+		updater.ProgressEvent{Transaction: "t1"}, updater.CompletedEvent{Transaction: "t1", Err: updater.ErrTooSlow}, updater.UpdateAvailableEvent{},
+	} {
+		_, args := signal(e)
+		f.Add(message(f, binary.LittleEndian, args...))
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		if !decodable(wire) {
+			return
+		}
+		m, err := dbus.DecodeMessage(bytes.NewReader(wire))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, member := range []string{"Progress", "Completed", "UpdateAvailable", "RebootRequired", "RolledBack"} {
+			if e, ok := event(member, m.Body); ok {
+				_, args := signal(e)
+				if again, ok := event(member, args); !ok || reflect.TypeOf(again) != reflect.TypeOf(e) {
+					t.Errorf("%+v becomes %+v", e, again)
+				}
+			}
+		}
+		var one dict
+		if dbus.Store(m.Body, &one) == nil {
+			checkAnswer(t, one)
+		}
+		var many []dict
+		if dbus.Store(m.Body, &many) == nil {
+			for _, d := range many {
+				checkAnswer(t, d)
+			}
+		}
+	})
+}
+
+// checkAnswer decodes an answer as each kind.
+func checkAnswer(t *testing.T, d dict) {
+	t.Helper()
+	if c := decodeCheck(d); c.DownloadBytes < 0 || len(c.Version+c.Running) <= maxTextBytes && decodeCheck(encodeCheck(c)).DownloadBytes != c.DownloadBytes {
+		t.Errorf("%+v", c)
+	}
+	if c := decodeInstalled(d); c.SizeBytes < 0 || c.TriesLeft >= 0 && decodeInstalled(encodeInstalled(c)).TriesLeft != c.TriesLeft {
+		t.Errorf("%+v", c)
+	}
+	if c := decodePlan(d); min(c.DownloadBytes, c.ReuseBytes, c.WriteBytes, c.CacheBytes, c.ESPBytes, c.GroupBytes) < 0 {
+		t.Errorf("%+v", c)
+	}
+	if c := decodeHistoryEntry(d); c.Bytes < 0 || fromMicros(micros(c.Started)).Before(c.Started.Truncate(time.Microsecond)) {
+		t.Errorf("%+v", c)
+	}
+	var o Overview
+	apply(&o, d)
+	if s := o.Status; min(s.BytesDone, s.BytesTotal, s.BytesPerSecond, int64(s.Remaining)) < 0 {
+		t.Errorf("%+v", s)
+	}
 }

@@ -23,6 +23,11 @@ const (
 	querySlots = 8
 	readSlots  = 64
 
+	// doorSlots are how many callers the bus is asked about at once, which comes
+	// first: more than one connection can have waiting (128,
+	// max_replies_per_connection in dbus-daemon(1)).
+	doorSlots = 160
+
 	// callLimit and callGrace add up to less than the 20 seconds within which
 	// every call is answered that waits for nobody's password; a caller's
 	// library gives up after 25 (libdbus).
@@ -34,12 +39,43 @@ const (
 // how long, and keeps a panic in one from ending the process.
 type gate struct {
 	slots chan struct{}
-	limit time.Duration
-	log   *slog.Logger
+	// others are the calls in slots that are not root's: root finds room, and
+	// each user a share. They are counted once the caller is known, see [method].
+	others *waitingRoom
+	limit  time.Duration
+	log    *slog.Logger
 }
 
 func newGate(slots int, log *slog.Logger) *gate {
-	return &gate{slots: make(chan struct{}, slots), limit: callLimit, log: log}
+	return &gate{
+		slots: make(chan struct{}, slots), others: newWaitingRoom(othersOf(slots), eachOf(slots)),
+		limit: callLimit, log: log,
+	}
+}
+
+// othersOf is how many of a gate's slots all users but root may have, eachOf
+// how many each of them.
+func othersOf(slots int) int { return slots * 3 / 4 }
+func eachOf(slots int) int   { return slots / 4 }
+
+// enter takes a slot for a user's call, which then calls leave.
+func (g *gate) enter(uid uint32) (leave func(), err error) {
+	full := standardError("LimitsExceeded", "too many calls at once")
+	if uid != 0 && !g.others.enter(uid) {
+		return nil, full
+	}
+	giveBack := func() {
+		if uid != 0 {
+			g.others.leave(uid)
+		}
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return func() { <-g.slots; giveBack() }, nil
+	default:
+		giveBack()
+		return nil, full
+	}
 }
 
 // answer is what a handler came to.
@@ -48,44 +84,49 @@ type answer[T any] struct {
 	err    error
 }
 
-// serve answers the call m, whose arguments are to have exactly the given
-// signature: the library would convert, a number to text for example.
+// serve answers the call m, whoever sent it. Its arguments are to have exactly
+// the given signature: the library would convert, a number to text for example.
 //
 // A handler asks for its right before it changes anything. When it returns a
 // [*challengeError], somebody is asked, which takes minutes and therefore neither
 // a slot nor the handler's time; then the handler runs once more, from the
 // start: with the same message, and only if its caller is still there.
 func serve[T any](ctx context.Context, g *gate, m dbus.Message, signature string, handler func(context.Context) (T, error)) (T, *dbus.Error) {
+	return settle(ctx, m, signature, func(ctx context.Context) answer[T] { return pass(ctx, g, 0, m, handler) })
+}
+
+// settle is serve with what it does besides passing the gate.
+func settle[T any](ctx context.Context, m dbus.Message, signature string, try func(context.Context) answer[T]) (T, *dbus.Error) {
 	given, _ := m.Headers[dbus.FieldSignature].Value().(dbus.Signature)
 	if given.String() != signature {
 		var none T
 		return none, standardError("InvalidArgs", "the arguments are %q, not %q", signature, given.String())
 	}
-	a := pass(ctx, g, m, handler)
+	a := try(ctx)
 	var challenge *challengeError
 	if errors.As(a.err, &challenge) {
 		a.err = challenge.ask(ctx)
 		if a.err == nil {
-			a = pass(challenge.grant(ctx), g, m, handler)
+			a = try(challenge.grant(ctx))
 		}
 	}
 	return a.result, toBus(a.err)
 }
 
-// pass runs the handler in a slot. Its context ends after the gate's limit; the
-// answer is given soon after even if the handler does not heed that.
-func pass[T any](ctx context.Context, g *gate, m dbus.Message, handler func(context.Context) (T, error)) answer[T] {
-	select {
-	case g.slots <- struct{}{}:
-	default:
-		return answer[T]{err: standardError("LimitsExceeded", "too many calls at once")}
+// pass runs the handler in one of the user's slots. Its context ends after the
+// gate's limit; the answer is given soon after even if the handler does not heed
+// that.
+func pass[T any](ctx context.Context, g *gate, uid uint32, m dbus.Message, handler func(context.Context) (T, error)) answer[T] {
+	leave, err := g.enter(uid)
+	if err != nil {
+		return answer[T]{err: err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.limit)
 	defer cancel()
 	answers := make(chan answer[T], 1)
 	go func() {
 		a := attempt(ctx, g, m, handler)
-		<-g.slots // taken for as long as the handler runs, answered or not
+		leave() // taken for as long as the handler runs, answered or not
 		answers <- a
 	}()
 	late := time.NewTimer(g.limit + callGrace)

@@ -9,17 +9,15 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/clipos/updater/updater"
 )
 
 // What the methods do, all in the same order: look at the arguments, ask
 // whether the caller may, then act with these same arguments.
 
-func (l *link) check(ctx context.Context, m dbus.Message, options dict) (dict, error) {
-	if err := noOptions(options); err != nil {
-		return nil, err
-	}
-	c, err := l.authorise(ctx, m, actionCheck)
-	if err != nil {
+func (l *link) check(ctx context.Context, c caller, m dbus.Message) (dict, error) {
+	if err := l.authorise(ctx, c, m, actionCheck); err != nil {
 		return nil, err
 	}
 	if err := l.mayAskServer(c); err != nil {
@@ -40,17 +38,16 @@ func (l *link) mayAskServer(c caller) error {
 	return nil
 }
 
-func (l *link) update(ctx context.Context, m dbus.Message, version string, options dict) (string, error) {
-	if err := noOptions(options); err != nil {
-		return "", err
-	}
+func (l *link) update(ctx context.Context, c caller, m dbus.Message, version string) (string, error) {
 	before := l.service.controller.Overview()
 	needed := actionUpdateToVersion
 	if version == "" || version == before.AvailableVersion {
 		needed = actionUpdate
 	}
-	c, err := l.authorise(ctx, m, needed)
-	if err != nil {
+	if err := l.authorise(ctx, c, m, needed); err != nil {
+		return "", err
+	}
+	if err := l.mayAskServer(c); err != nil {
 		return "", err
 	}
 	transaction, err := l.service.controller.Update(ctx, version)
@@ -74,25 +71,21 @@ func (l *link) named(transaction string) string {
 	return transaction
 }
 
-func (l *link) cancel(ctx context.Context, m dbus.Message, transaction string) error {
-	c, err := identify(ctx, l.bus, sender(m))
-	if err != nil {
-		return err
-	}
+func (l *link) cancel(ctx context.Context, c caller, m dbus.Message, transaction string) error {
 	if !l.service.job.ownedBy(c.uid, transaction) {
-		if err := l.service.authoriser.authorise(ctx, c, actionCancel, isInteractive(m)); err != nil {
+		if err := l.authorise(ctx, c, m, actionCancel); err != nil {
 			return err
 		}
+	}
+	if transaction == "" {
+		// What has begun since was not meant.
+		return updater.ErrNoTransaction
 	}
 	return l.service.controller.Cancel(ctx, transaction)
 }
 
 // plan asks the server like a check does, and counts as one.
-func (l *link) plan(ctx context.Context, m dbus.Message, version string) (dict, error) {
-	c, err := identify(ctx, l.bus, sender(m))
-	if err != nil {
-		return nil, err
-	}
+func (l *link) plan(ctx context.Context, c caller, version string) (dict, error) {
 	if err := l.mayAskServer(c); err != nil {
 		return nil, err
 	}
@@ -103,7 +96,12 @@ func (l *link) plan(ctx context.Context, m dbus.Message, version string) (dict, 
 	return encodePlan(plan), nil
 }
 
-func (l *link) listVersions(ctx context.Context) ([]dict, error) {
+// listVersions is for everybody, so each user has to leave time between two: it
+// runs the volume manager's tools and reads all boot entries.
+func (l *link) listVersions(ctx context.Context, c caller) ([]dict, error) {
+	if !l.service.lists.allow(c.uid, time.Now()) {
+		return nil, standardError("LimitsExceeded", "the disk may be read once every %v", checkInterval)
+	}
 	installed, err := l.service.controller.ListVersions(ctx)
 	if err != nil {
 		return nil, err
@@ -115,28 +113,25 @@ func (l *link) listVersions(ctx context.Context) ([]dict, error) {
 	return list, nil
 }
 
-func (l *link) rollback(ctx context.Context, m dbus.Message, version string, options dict) (string, error) {
-	if err := noOptions(options); err != nil {
-		return "", err
-	}
-	if _, err := l.authorise(ctx, m, actionRollback); err != nil {
+func (l *link) rollback(ctx context.Context, c caller, m dbus.Message, version string) (string, error) {
+	if err := l.authorise(ctx, c, m, actionRollback); err != nil {
 		return "", err
 	}
 	chosen, err := l.service.controller.Rollback(ctx, version)
 	return text(chosen), err
 }
 
-func (l *link) markBoot(ctx context.Context, m dbus.Message, result, reason string) error {
+func (l *link) markBoot(ctx context.Context, c caller, m dbus.Message, result, reason string) error {
 	if result != "good" && result != "bad" {
 		return standardError("InvalidArgs", `the result is "good" or "bad", not %.64q`, result)
 	}
-	if _, err := l.authorise(ctx, m, actionMarkBoot); err != nil {
+	if err := l.authorise(ctx, c, m, actionMarkBoot); err != nil {
 		return err
 	}
 	return l.service.controller.MarkBoot(ctx, result == "good", text(reason))
 }
 
-func (l *link) hold(ctx context.Context, m dbus.Message, reason string, until uint64) error {
+func (l *link) hold(ctx context.Context, c caller, m dbus.Message, reason string, until uint64) error {
 	if strings.TrimSpace(reason) == "" {
 		return standardError("InvalidArgs", "a hold has a reason")
 	}
@@ -144,7 +139,7 @@ func (l *link) hold(ctx context.Context, m dbus.Message, reason string, until ui
 	if !end.IsZero() && (!end.After(time.Now()) || end.Year() > maxYear) {
 		return standardError("InvalidArgs", "a hold ends in the future, or with 0 by Unhold, not %d µs after the epoch", until)
 	}
-	if _, err := l.authorise(ctx, m, actionHold); err != nil {
+	if err := l.authorise(ctx, c, m, actionHold); err != nil {
 		return err
 	}
 	return l.service.controller.Hold(ctx, text(reason), end)
@@ -154,8 +149,8 @@ func (l *link) hold(ctx context.Context, m dbus.Message, reason string, until ui
 // stored and printed.
 const maxYear = 9999
 
-func (l *link) unhold(ctx context.Context, m dbus.Message) error {
-	if _, err := l.authorise(ctx, m, actionHold); err != nil {
+func (l *link) unhold(ctx context.Context, c caller, m dbus.Message) error {
+	if err := l.authorise(ctx, c, m, actionHold); err != nil {
 		return err
 	}
 	return l.service.controller.Unhold(ctx)
@@ -169,16 +164,16 @@ func (l *link) getHistory(ctx context.Context, limit uint32) ([]dict, error) {
 	return encodeHistory(entries), nil
 }
 
-func (l *link) forgetFailure(ctx context.Context, m dbus.Message, version string) error {
+func (l *link) forgetFailure(ctx context.Context, c caller, m dbus.Message, version string) error {
 	// It allows what was refused, so it needs the right to choose a version.
-	if _, err := l.authorise(ctx, m, actionUpdateToVersion); err != nil {
+	if err := l.authorise(ctx, c, m, actionUpdateToVersion); err != nil {
 		return err
 	}
 	return l.service.controller.ForgetFailure(ctx, version)
 }
 
-func (l *link) reload(ctx context.Context, m dbus.Message) error {
-	if _, err := l.authorise(ctx, m, actionReload); err != nil {
+func (l *link) reload(ctx context.Context, c caller, m dbus.Message) error {
+	if err := l.authorise(ctx, c, m, actionReload); err != nil {
 		return err
 	}
 	return l.service.controller.Reload(ctx)

@@ -25,6 +25,7 @@ var hints = map[string][]string{
 
 	"NetworkUnavailable": {
 		"check the network, and the URLs in /etc/updater/remote.toml",
+		"where a process of its own fetches: systemctl status updater-fetch.socket",
 	},
 	"TLSFailed": {
 		"check the clock, the host names in /etc/updater/remote.toml and the certificate in /etc/updater/rootca.pem",

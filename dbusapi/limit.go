@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// How often one user may have the server asked.
+// How often one user may have the server asked, and the disk read.
 const (
 	checkBurst    = 5
 	checkInterval = 2 * time.Second

@@ -39,7 +39,7 @@ func TestBusctl(t *testing.T) {
 		"error":               {property("LastError"), `(ss) "org.clipos.Updater1.Error.Busy" "an update is already running"`},
 		"check":               {call("Check", "a{sv}", "0"), `"download_bytes" t 1073741824`},
 		"update":              {call("Update", "sa{sv}", "5.0.0", "0"), `s "t1"`},
-		"cancel":              {call("Cancel", "s", ""), ``},
+		"cancel":              {call("Cancel", "s", "t1"), ``},
 		"list":                {call("ListVersions"), `aa{sv} 2 7 `},
 		"tree":                {[]string{"tree", BusName}, "/org/clipos/Updater1"},
 		"introspect":          {[]string{"introspect", BusName, Path}, ".ListVersions                       method    -         aa{sv}"},
@@ -229,27 +229,44 @@ func TestOwnerMayCancel(t *testing.T) {
 	}
 }
 
-func TestChecksAreLimitedForEachUser(t *testing.T) {
-	bus := dbustest.Start(t)
-	c := &fakeController{}
-	s := newService(t, bus, c)
-	s.authoriser = everybody{}
-	run(t, s)
-	refused := 0
-	for range checkBurst + 3 {
-		_, complaints, err := bus.Busctl(t, dbustest.Nobody, "call", BusName, Path, Interface, "Check", "a{sv}", "0")
-		if err != nil && strings.Contains(complaints, "at most one check every 2s") {
-			refused++
-		}
-	}
-	if refused == 0 || len(c.calls()) < checkBurst {
-		t.Errorf("refused %d, asked %d", refused, len(c.calls()))
-	}
-	root := newClient(t, bus)
-	for range 3 * checkBurst {
-		if _, err := root.Check(t.Context()); err != nil {
-			t.Fatalf("root: %v", err)
-		}
+func TestWhatCostsIsLimitedForEachUser(t *testing.T) {
+	for name, members := range map[string]map[string][]any{
+		// A plan and an update ask the server too and count like a check.
+		"asking the server": {"Check": {dict{}}, "Plan": {""}, "Update": {"", dict{}}},
+		"reading the disk":  {"ListVersions": nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bus := dbustest.Start(t)
+			c := &fakeController{}
+			s := newService(t, bus, c)
+			s.authoriser = everybody{}
+			run(t, s)
+			for _, user := range []uint32{dbustest.Nobody, 1} {
+				before := len(c.calls())
+				for member, args := range members {
+					conn, refused := bus.ConnectAs(t, user), 0
+					for range checkBurst + 3 {
+						if answerOf(t, send(conn, 0, member, args...)) == "LimitsExceeded" {
+							refused++
+						}
+					}
+					if refused == 0 {
+						t.Errorf("%s of user %d: never refused", member, user)
+					}
+				}
+				if n := len(c.calls()) - before; n < checkBurst {
+					t.Errorf("user %d: asked %d times", user, n)
+				}
+			}
+			root := rawConn(t, bus)
+			for member, args := range members {
+				for range 3 * checkBurst {
+					if got := answerOf(t, send(root, 0, member, args...)); got != "" {
+						t.Fatalf("%s of root: %s", member, got)
+					}
+				}
+			}
+		})
 	}
 }
 

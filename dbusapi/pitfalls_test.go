@@ -129,14 +129,14 @@ func TestPanicIsAnAnswer(t *testing.T) {
 	}
 }
 
-// Pitfall 3: the library starts a goroutine for each call. At most callSlots of them get
+// Pitfall 3: the library starts a goroutine for each call. At most querySlots of them get
 // as far as the controller; the others are told so, and reading goes on.
 func TestThousandCallsAtOnce(t *testing.T) {
 	bus := dbustest.Start(t)
 	release := make(chan struct{})
 	var running, most atomic.Int32
 	var full sync.WaitGroup
-	full.Add(callSlots)
+	full.Add(querySlots)
 	c := &fakeController{list: func(context.Context) ([]updater.Installed, error) {
 		n := running.Add(1)
 		defer running.Add(-1)
@@ -150,14 +150,14 @@ func TestThousandCallsAtOnce(t *testing.T) {
 	before := runtime.NumGoroutine()
 	answers := make(chan error)
 	ask := func() { _, err := client.ListVersions(t.Context()); answers <- err }
-	for range callSlots {
+	for range querySlots {
 		go ask()
 	}
 	full.Wait()
-	for range 1000 - callSlots {
+	for range 1000 - querySlots {
 		go ask()
 	}
-	for range 1000 - callSlots {
+	for range 1000 - querySlots {
 		// The bus itself refuses some: it bounds the replies one caller waits for.
 		if err := <-answers; ErrorName(err) != "LimitsExceeded" {
 			t.Fatalf("%v", err)
@@ -166,13 +166,16 @@ func TestThousandCallsAtOnce(t *testing.T) {
 	if _, err := client.Overview(t.Context()); err != nil {
 		t.Errorf("nobody can read any more: %v", err)
 	}
+	if _, err := newClient(t, bus).Check(t.Context()); err != nil {
+		t.Errorf("nobody can act any more: %v", err)
+	}
 	close(release)
-	for range callSlots {
+	for range querySlots {
 		if err := <-answers; err != nil {
 			t.Errorf("%v", err)
 		}
 	}
-	if n := most.Load(); n != callSlots {
+	if n := most.Load(); n != querySlots {
 		t.Errorf("%d ran at once", n)
 	}
 	for runtime.NumGoroutine() > before+10 { // the test's time limit ends this

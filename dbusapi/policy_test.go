@@ -57,7 +57,7 @@ func TestBusPolicy(t *testing.T) {
 		"ping":                  {nobody, call(Path, peerInterface, "Ping"), ""},
 		"check":                 {nobody, call(Path, Interface, "Check", "a{sv}", "0"), ""},
 		"update":                {nobody, call(Path, Interface, "Update", "sa{sv}", "", "0"), ""},
-		"cancel":                {nobody, call(Path, Interface, "Cancel", "s", ""), ""},
+		"cancel":                {nobody, call(Path, Interface, "Cancel", "s", "t1"), ""},
 		"no such method":        {nobody, call(Path, Interface, "Explode"), "Unknown / invalid method"},
 		"another interface":     {nobody, call(Path, "org.freedesktop.DBus.Debug.Stats", "GetStats"), "Access denied"},
 		"another one as root":   {root, call(Path, "org.freedesktop.DBus.Debug.Stats", "GetStats"), "Access denied"},
@@ -82,7 +82,7 @@ func TestActivationFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"[D-BUS Service]", "Name=" + BusName, "User=root", "SystemdService=updaterd.service"} {
+	for _, line := range []string{"[D-BUS Service]", "Name=" + BusName, "User=root", "SystemdService=dbus-org.clipos.Updater1.service"} {
 		if !strings.Contains(string(text), line+"\n") {
 			t.Errorf("no line %q", line)
 		}

@@ -158,7 +158,7 @@ func denied(c caller, a action, reason error) error {
 	return standardError("AccessDenied", "user %d may not do this (%s): %v", c.uid, a, reason)
 }
 
-// waitingRoom bounds how many calls wait for a person.
+// waitingRoom bounds how many calls there are at once, of all users and of each.
 type waitingRoom struct {
 	slots, each int
 

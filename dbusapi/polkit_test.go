@@ -292,6 +292,24 @@ func TestPolkitAsksAPerson(t *testing.T) {
 	}
 }
 
+// While somebody is asked whether nothing may be cancelled, something begins:
+// nobody has asked for its end.
+func TestCancelOfNothing(t *testing.T) {
+	bus := dbustest.Start(t)
+	c := &fakeController{}
+	start(t, bus, c)
+	startPolkit(t, bus, challenge, func(question) (verdict, *dbus.Error) {
+		c.setOverview(updater.Overview{Transaction: "t2"})
+		return yes, nil
+	})
+	if got := answerOf(t, send(bus.ConnectAs(t, dbustest.Nobody), interactive, "Cancel", "")); got != "NoTransaction" {
+		t.Errorf("%q", got)
+	}
+	if asked := c.calls(); len(asked) != 0 {
+		t.Errorf("the controller was asked %q", asked)
+	}
+}
+
 // The caller leaves while somebody is asked: the question is taken back, and an
 // answer does not count.
 func TestCallerLeavesWhileAsking(t *testing.T) {

@@ -45,10 +45,12 @@ type Service struct {
 	options    Options
 	controller Controller
 	authoriser authoriser
+	doors      *gate
 	calls      *gate
 	queries    *gate
 	reads      *gate
 	checks     *rate
+	lists      *rate
 	job        job
 	outbox     *outbox
 	pulse      time.Duration
@@ -67,10 +69,12 @@ func New(o Options, c Controller) *Service {
 		options:    o,
 		controller: c,
 		authoriser: newPolkit(),
+		doors:      newGate(doorSlots, o.Log),
 		calls:      newGate(callSlots, o.Log),
 		queries:    newGate(querySlots, o.Log),
 		reads:      newGate(readSlots, o.Log),
 		checks:     newRate(),
+		lists:      newRate(),
 		outbox:     newOutbox(),
 		pulse:      pulseInterval,
 	}

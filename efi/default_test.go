@@ -183,3 +183,30 @@ func TestDefaultMatchesRandom(t *testing.T) {
 		t.Errorf("only %d matched", matched)
 	}
 }
+
+// FuzzDefaultMatches: a pattern that somebody else pinned matches what trying
+// everything finds, and ours match their entries.
+func FuzzDefaultMatches(f *testing.F) {
+	for _, pattern := range []string{"clipos-*", "clipos-5.0.0.ef[i]", "clipos-5.0.0[.+][1-9e]*", "@saved", `[]a\-c]?*`} {
+		f.Add(pattern, "clipos-5.0.0.efi")
+	}
+	f.Fuzz(func(t *testing.T, pattern, file string) {
+		got := DefaultMatches(pattern, file)
+		// Without more stars than that it ends soon.
+		if strings.Count(pattern, "*") <= 3 && len(file) <= 64 {
+			if want := matchSlowly(lower(pattern), lower(file)); got != want {
+				t.Errorf("%q %q: %v", pattern, file, got)
+			}
+		}
+		if n, ok := ParseName(product, file); ok && !n.Temporary {
+			n.TriesLeft = max(n.TriesLeft, 1)
+			value := DefaultPattern(n)
+			if !OwnDefault(product, value) || !DefaultMatches(value, n.String()) {
+				t.Errorf("%q for %s", value, n)
+			}
+		}
+		if OwnDefault(product, pattern) && DefaultMatches(pattern, "x"+file) {
+			t.Errorf("%q matches x%s", pattern, file)
+		}
+	})
+}

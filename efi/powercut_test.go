@@ -45,10 +45,19 @@ func (d *cutDisk) before(what, file string) error {
 		content := readFile(d.t, d.path(file))
 		d.folder = append(d.folder, func() { writeFile(d.t, d.path(file), content) })
 	case "rename":
-		final := strings.TrimSuffix(file, temporarySuffix)
-		d.folder = append(d.folder, func() { d.must(os.Rename(d.path(final), d.path(file))) })
+		before := snapshot(d.t, d.dir)
+		final := func() string { // the name that was not there before
+			for name := range snapshot(d.t, d.dir) {
+				if _, found := before[name]; !found {
+					return name
+				}
+			}
+			d.t.Fatalf("%s was not renamed", file)
+			return ""
+		}
+		d.folder = append(d.folder, func() { d.must(os.Rename(d.path(final()), d.path(file))) })
 		if len(d.contents) > 0 { // the name changes, what is in the file does not become durable
-			d.contents = append(d.contents, func() { d.must(os.Truncate(d.path(final), 0)) })
+			d.contents = append(d.contents, func() { d.must(os.Truncate(d.path(final()), 0)) })
 		}
 	case "flush":
 		d.flushes = func() { d.contents = nil }

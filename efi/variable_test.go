@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -194,4 +195,34 @@ func TestSetDefaultFull(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	wantSnapshot(t, dir, nil)
+}
+
+// FuzzVariable: what the firmware holds is read the same in another way, and
+// what is ours comes back from how it is stored.
+func FuzzVariable(f *testing.F) {
+	f.Add(variableBytes(6, "clipos-5.0.0+3.efi\x00"))
+	f.Add(variableBytes(7, "clipos-5.0.0.ef[i]\x00junk\x00"))
+	f.Add(append(variableBytes(6, "a"), 0, 0xd8, 'b'))
+	f.Add([]byte{6, 0, 0})
+	path := filepath.Join(f.TempDir(), defaultFile)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		writeFile(t, path, data)
+		got, err := variable{path}.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(got, "\x00") || !utf8.ValidString(got) || len(utf16.Encode([]rune(got))) > maxVariableBytes/2 {
+			t.Errorf("read %q", got)
+		}
+		again := decodeString(variableBytes(7, got)[attributesBytes:])
+		if again != got {
+			t.Errorf("read %q, written and read again %q", got, again)
+		}
+		if checkDefault(got) != nil {
+			return
+		}
+		if err := (variable{path}).write(got); err != nil {
+			t.Errorf("%q: %v", got, err)
+		}
+	})
 }

@@ -31,4 +31,7 @@ const (
 	BlockerFailedBefore BlockerCode = "failed-before"
 	// BlockerRetryLater: the last attempt failed, and the next is not due yet.
 	BlockerRetryLater BlockerCode = "retry-later"
+	// BlockerRollback: somebody chose to go back to an older version, which
+	// an update would overwrite before it was started.
+	BlockerRollback BlockerCode = "rollback"
 )

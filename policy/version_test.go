@@ -172,7 +172,8 @@ var (
 	// build metadata and capitals.
 	semanticVersion = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)` +
 		`(-(0|[1-9]\d*|\d*[a-z-][0-9a-z-]*)(\.(0|[1-9]\d*|\d*[a-z-][0-9a-z-]*))*)?$`)
-	longNumber = regexp.MustCompile(`(^|[.-])[0-9]{10,}($|[.-])`)
+	buildMetadata = regexp.MustCompile(`^[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*$`)
+	longNumber    = regexp.MustCompile(`(^|[.-])[0-9]{10,}($|[.-])`)
 )
 
 // What is accepted is safe as a part of a URL, as the end of a volume's name
@@ -245,4 +246,28 @@ func checkOrder(t *testing.T, v policy.Version, other, third string) {
 	if err == nil && v.Compare(o) <= 0 && o.Compare(w) <= 0 && v.Compare(w) > 0 {
 		t.Errorf("%q <= %q <= %q, but not the first and the last", v, o, w)
 	}
+}
+
+// FuzzParseRunningVersion: what runs is the release it says, before a '+' that
+// begins well-formed metadata.
+func FuzzParseRunningVersion(f *testing.F) {
+	for _, s := range []string{"5.0.0-alpha.1+instrumented.2", "5.0.0+a+b", "5.0.0+", "12", "5.0.0-RC.1", "5.0.0+é", "+5.0.0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := policy.ParseRunningVersion(s)
+		if err != nil {
+			if !v.IsZero() || !errors.Is(err, policy.ErrInvalidVersion) {
+				t.Errorf("%q and %v", v, err)
+			}
+			return
+		}
+		release, metadata, found := strings.Cut(s, "+")
+		if v.String() != release || version(t, release).Compare(v) != 0 {
+			t.Errorf("%q is %q", s, v)
+		}
+		if found && !buildMetadata.MatchString(metadata) {
+			t.Errorf("%q is accepted", s)
+		}
+	})
 }

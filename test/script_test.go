@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -68,11 +69,13 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", programs+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("ROOT", filepath.Join(env.WorkDir, "root"))
+			env.Values["fetcher"] = new(atomic.Pointer[activator])
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"system":  makeSystem,
 			"serve":   serve,
+			"fetcher": fetcher,
 			"bus":     startBus(t),
 			"until":   until,
 			"holds":   holds,

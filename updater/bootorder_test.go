@@ -96,6 +96,20 @@ func TestDefaultIsTakenAway(t *testing.T) {
 	}
 }
 
+// A default that leads to an entry without its volume would keep the machine
+// from starting: it goes as well.
+func TestDefaultWithoutVolume(t *testing.T) {
+	s := newSystem(t, alpha3)
+	s.has(alpha1)
+	s.rollback(alpha1)
+	mustRemove(s, "/volumes/core_"+alpha1)
+	s.session(nil)
+	if got := s.defaultEntry(); got != "" {
+		t.Errorf("the loader's default is %q", got)
+	}
+	wantRunning(t, s.powerOn(), alpha3)
+}
+
 // Without content binding any file may be an entry, ordered by its name.
 func TestAnyPayloads(t *testing.T) {
 	s := newSystem(t, "5.0.0-alpha.1")

@@ -36,6 +36,8 @@ type System struct {
 	Core    CoreConfig
 	EFIBoot EFIBootConfig
 	Trust   TrustConfig
+	// Fetch says who talks to the server.
+	Fetch FetchConfig
 }
 
 // CoreConfig says where core images go.
@@ -66,6 +68,10 @@ type TrustConfig struct {
 	RootHashParameter string
 }
 
+// FetchConfig says who talks to the server: a process of its own that listens
+// on Socket, where it is found, or this process when that is empty.
+type FetchConfig struct{ Socket string }
+
 // Remote is remote.toml: where the administrator says the server is. Neither
 // URL ends in a slash.
 type Remote struct {
@@ -85,7 +91,7 @@ const (
 // is one.
 func Load(p Paths) (*Config, error) {
 	c := &Config{}
-	for _, step := range []func(Paths) error{c.loadSystem, c.loadKey, c.loadRemote, c.loadRoots, c.loadFacts} {
+	for _, step := range []func(Paths) error{c.loadSystem, c.loadKey, c.loadServer, c.loadFacts} {
 		if err := step(p); err != nil {
 			return nil, means(ErrConfigInvalid, err)
 		}
@@ -111,6 +117,9 @@ type systemDocument struct {
 		ContentBinding    bool   `toml:"content_binding"`
 		RootHashParameter string `toml:"root_hash_parameter"`
 	} `toml:"trust"`
+	Fetch struct {
+		Socket string `toml:"socket"`
+	} `toml:"fetch"`
 }
 
 func (c *Config) loadSystem(p Paths) error {
@@ -118,10 +127,11 @@ func (c *Config) loadSystem(p Paths) error {
 	if err != nil {
 		return err
 	}
-	return c.parseSystem(doc)
+	c.Fetch.Socket = p.FetchSocket
+	return c.parseSystem(p, doc)
 }
 
-func (c *Config) parseSystem(doc document) error {
+func (c *Config) parseSystem(p Paths, doc document) error {
 	var d systemDocument
 	d.Core.Backend = backendLVM
 	d.EFIBoot.BootOrder = orderSetDefault
@@ -141,6 +151,7 @@ func (c *Config) parseSystem(doc document) error {
 		{"efiboot.boot_tries", fmt.Sprint(d.EFIBoot.BootTries), parseTries},
 		{"efiboot.boot_order", d.EFIBoot.BootOrder, parseChoice(&c.EFIBoot.RefuseBootOrder, orderRefuse, orderSetDefault)},
 		{"trust.root_hash_parameter", d.Trust.RootHashParameter, parseParameter(&c.Trust.RootHashParameter)},
+		{"fetch.socket", d.Fetch.Socket, parseSocket(&c.Fetch.Socket, p)},
 	})
 }
 
@@ -154,6 +165,18 @@ func (c *Config) loadKey(p Paths) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
+}
+
+// loadServer learns where the server is, and whom to believe that it is it. Where
+// somebody else fetches that is his to know.
+func (c *Config) loadServer(p Paths) error {
+	if c.Fetch.Socket != "" {
+		return c.loadFetcher(p)
+	}
+	if err := c.loadRemote(p); err != nil {
+		return err
+	}
+	return c.loadRoots(p)
 }
 
 func (c *Config) loadRemote(p Paths) error {

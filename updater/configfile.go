@@ -39,16 +39,22 @@ func notByOthers(st unix.Stat_t) error {
 	return nil
 }
 
-// readTrusted reads a file after checking it and its folder. Symbolic links
-// are followed: on CLIP OS /etc/updater is one.
-func readTrusted(file string, allowed access) ([]byte, error) {
-	folder := filepath.Dir(file)
+// checkAccess follows symbolic links: on CLIP OS /etc/updater is one.
+func checkAccess(path string, allowed access) error {
 	var st unix.Stat_t
-	if err := unix.Stat(folder, &st); err != nil {
-		return nil, &os.PathError{Op: "open", Path: folder, Err: err}
+	if err := unix.Stat(path, &st); err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	if err := allowed(st); err != nil {
-		return nil, fmt.Errorf("%s: %w", folder, err)
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// readTrusted reads a file after checking it and its folder.
+func readTrusted(file string, allowed access) ([]byte, error) {
+	if err := checkAccess(filepath.Dir(file), allowed); err != nil {
+		return nil, err
 	}
 	f, st, err := openRegular(file)
 	if err != nil {

@@ -97,6 +97,27 @@ func parseAbsolutePath(to *string) func(string) error {
 	}
 }
 
+// maxSocketPathBytes is unix(7): sun_path holds 108 bytes, with a NUL at the end.
+const maxSocketPathBytes = 107
+
+// parseSocket takes a path below the root of the system, or nothing, which leaves
+// to as it is.
+func parseSocket(to *string, p Paths) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return nil
+		}
+		var path string
+		if err := parseAbsolutePath(&path)(s); err != nil {
+			return err
+		}
+		if *to = p.At(path); len(*to) > maxSocketPathBytes {
+			return fmt.Errorf("%.120q is longer than the %d bytes a socket's path may have", *to, maxSocketPathBytes)
+		}
+		return nil
+	}
+}
+
 // parseParameter takes the name of a kernel parameter, or nothing.
 func parseParameter(to *string) func(string) error {
 	return func(s string) error {

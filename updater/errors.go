@@ -51,7 +51,7 @@ var (
 	ErrWriteFailed         = errors.New("write failed")
 	ErrReadBackMismatch    = errors.New("what was read back differs from what was written")
 
-	ErrConfigInvalid = errors.New("configuration invalid")
+	ErrConfigInvalid = fetch.ErrConfig
 )
 
 // meaning is an error that is known by one sentinel alone, whatever its cause

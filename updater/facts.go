@@ -46,11 +46,17 @@ func (c *Config) loadMachineID(p Paths) error {
 	if err != nil {
 		return err
 	}
-	if !machineIDForm.Match(text) {
-		return fmt.Errorf("%s: %.40q is not one line of 32 hexadecimal digits", file, text)
+	if c.MachineID, err = parseMachineID(text); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	c.MachineID = strings.TrimSuffix(string(text), "\n")
 	return nil
+}
+
+func parseMachineID(text []byte) (string, error) {
+	if !machineIDForm.Match(text) {
+		return "", fmt.Errorf("%.40q is not one line of 32 hexadecimal digits", text)
+	}
+	return strings.TrimSuffix(string(text), "\n"), nil
 }
 
 // readFact reads a small file of the system, which is trusted as the system is.

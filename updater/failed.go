@@ -11,7 +11,8 @@ import (
 
 // A version has failed when it was booted and did not come up good: its boot
 // counter is spent, or somebody said so. That is remembered when its volume has
-// long been overwritten, until somebody forgives it or it comes up after all.
+// long been overwritten, until somebody forgives it, starts it on purpose or says
+// that it is good after all.
 
 // Failed returns the versions that are not installed again, the last one
 // first. Installed is what is on the disk.

@@ -4,11 +4,13 @@ package updater
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,9 +26,10 @@ var (
 	systemKeys = []string{
 		"os_name", "core.destination", "core.size", "efiboot.destination",
 		"core.backend", "efiboot.boot_tries", "efiboot.boot_order",
-		"trust.prehashed_only", "trust.content_binding", "trust.root_hash_parameter",
+		"trust.prehashed_only", "trust.content_binding", "trust.root_hash_parameter", "fetch.socket",
 	}
 	remoteKeys = []string{"update_url", "dist_url"}
+	policyKeys = []string{"mode", "interval", "first_check", "windows", "require_ac_power", "allow_metered", "stale_after"}
 )
 
 // flat reads a document another way than the code does: into maps, whose keys
@@ -81,7 +84,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte("[[core]]\n\"a\\u001b\" = 1\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c Config
-		if err := c.parseSystem(document{"config.toml", data}); err != nil {
+		if err := c.parseSystem(Paths{Root: "/"}, document{"config.toml", data}); err != nil {
 			checkMessage(t, err, "config.toml")
 			return
 		}
@@ -126,6 +129,99 @@ func FuzzRemote(f *testing.F) {
 				strings.HasSuffix(s, "/") || !strings.HasSuffix(u.Path, "/clipos/version") {
 				t.Errorf("%q: %+v, %v", s, u, err)
 			}
+		}
+	})
+}
+
+func FuzzPolicy(f *testing.F) {
+	f.Add([]byte("mode = \"install\"\ninterval = \"24h\"\nfirst_check = \"5m\"\nwindows = []\nrequire_ac_power = false\n" +
+		"allow_metered = false\nstale_after = \"336h\"\n"))
+	f.Add([]byte("mode = \"fetch\"\ninterval = \"1m\"\nwindows = [\"Mon..Fri 22:00-06:00\", \"Sat,Sun 00:00-24:00 UTC\"]\nrequire_ac_power = true\n"))
+	f.Add([]byte("Mode = \"check\"\nfirst_check = \"1.5h\"\n"))
+	f.Add([]byte("windows = [\"Sat 1:00-2:00\"]\ninterval = \"-1h\"\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := parseRules(document{"policy.toml", data})
+		if err != nil {
+			checkMessage(t, err, "policy.toml")
+			return
+		}
+		got := flat(t, data)
+		checkKeys(t, got, nil, policyKeys)
+		if want, found := got["mode"]; found && string(r.Mode) != want || !found && r.Mode != policy.ModeInstall {
+			t.Errorf("mode %q, the document says %v", r.Mode, want)
+		}
+		if r.Interval < minInterval || r.StaleAfter < minInterval || r.FirstCheck < 0 || max(r.Interval, r.FirstCheck, r.StaleAfter) > maxDuration {
+			t.Errorf("interval %s, first check %s, stale after %s", r.Interval, r.FirstCheck, r.StaleAfter)
+		}
+		// What loosens is on only when the document says so.
+		if r.AllowMetered != (got["allow_metered"] == true) || r.RequireACPower != (got["require_ac_power"] == true) {
+			t.Errorf("%+v, the document says %v", r, got)
+		}
+		if windows, _ := got["windows"].([]any); len(r.Windows) != len(windows) || len(windows) > maxWindows {
+			t.Errorf("%d windows, the document has %d", len(r.Windows), len(windows))
+		}
+	})
+}
+
+// FuzzMachineID: what is sent to the server is 32 digits, and all of the file.
+func FuzzMachineID(f *testing.F) {
+	for _, s := range []string{
+		machineID, machineID + "\n", strings.ToUpper(machineID) + "\n", "", "uninitialized\n", machineID + "\r\n", machineID + "\nx: y\n", "\uFEFF" + machineID,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		id, err := parseMachineID(text)
+		if err != nil {
+			if id != "" || strings.ContainsFunc(err.Error(), func(r rune) bool { return !strconv.IsPrint(r) }) {
+				t.Errorf("%q, error %q", id, err)
+			}
+			return
+		}
+		if number, err := hex.DecodeString(id); err != nil || len(number) != 16 {
+			t.Errorf("%q: %v", id, err)
+		}
+		if s := string(text); s != id && s != id+"\n" {
+			t.Errorf("%q becomes %q", text, id)
+		}
+	})
+}
+
+// FuzzRecord: what was read can be written, is then always written the same,
+// and says the same when it is read again.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"highest_good":"5.0.0-alpha.3","last_check":"2026-03-01T12:00:00.123456789Z","failed_checks":7,` +
+		`"unfinished":{"id":"7","version":"5.0.0","started":"2026-03-01T12:00:00+01:00"},"failed_versions":["4.9.9"],` +
+		`"hold":{"reason":"audit","until":"2026-12-24T18:00:00Z"},"rolled_back":{"from":"5.0.0","to":"4.9.0"}}`))
+	f.Add([]byte(`{"history":[{"transaction":"1","version":"5.0.0","from":"4.9.9","started":"2026-03-01T12:00:00Z",` +
+		`"finished":"2026-03-01T12:01:00Z","result":"failed","error":"TooSlow","message":"\u001b[31m","bytes":1}]}`))
+	for _, s := range []string{"{}", "null", "", "[]", `{"highest_good":"5.0.0+1"}`, `{"highest_good":"5.0.0"}{}`, `{"failed_checks":-1}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := parseRecord(data)
+		if err != nil {
+			if !reflect.DeepEqual(r, Record{}) {
+				t.Errorf("%+v, error %v", r, err)
+			}
+			return
+		}
+		if r.HighestGood != "" && r.highestGood().String() != r.HighestGood {
+			t.Errorf("highest good version %q counts as %q", r.HighestGood, r.highestGood())
+		}
+		written, err := r.encode()
+		if err != nil {
+			t.Fatalf("read, but cannot be written: %v", err)
+		}
+		again, err := parseRecord(written)
+		if err != nil {
+			t.Fatalf("written, but cannot be read: %v", err)
+		}
+		if twice, err := again.encode(); err != nil || !bytes.Equal(twice, written) {
+			t.Errorf("written %s, then %s, %v", written, twice, err)
+		}
+		if clone := r.clone(); !reflect.DeepEqual(clone, r) {
+			t.Errorf("a clone is %+v, not %+v", clone, r)
 		}
 	})
 }

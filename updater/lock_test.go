@@ -166,13 +166,13 @@ func TestNewPaths(t *testing.T) {
 		want                        Paths
 		real                        bool
 	}{
-		"nothing given":     {"", "", "", "", Paths{"/", "/usr/lib/updater", "/etc/updater", "/var/lib/updater"}, true},
-		"the root":          {"/", "", "", "", Paths{"/", "/usr/lib/updater", "/etc/updater", "/var/lib/updater"}, true},
-		"the root, spelled": {"//.", "", "", "", Paths{"//.", "/usr/lib/updater", "/etc/updater", "/var/lib/updater"}, true},
-		"a folder":          {"/tmp/x", "", "", "", Paths{"/tmp/x", "/tmp/x/usr/lib/updater", "/tmp/x/etc/updater", "/tmp/x/var/lib/updater"}, false},
-		"a relative one":    {"x", "", "", "", Paths{"x", "x/usr/lib/updater", "x/etc/updater", "x/var/lib/updater"}, false},
-		"all given":         {"/tmp/x", "/a", "b", "/c/", Paths{"/tmp/x", "/a", "b", "/c/"}, false},
-		"one given":         {"/tmp/x", "", "/b", "", Paths{"/tmp/x", "/tmp/x/usr/lib/updater", "/b", "/tmp/x/var/lib/updater"}, false},
+		"nothing given":     {"", "", "", "", Paths{"/", "/usr/lib/updater", "/etc/updater", "/var/lib/updater", ""}, true},
+		"the root":          {"/", "", "", "", Paths{"/", "/usr/lib/updater", "/etc/updater", "/var/lib/updater", ""}, true},
+		"the root, spelled": {"//.", "", "", "", Paths{"//.", "/usr/lib/updater", "/etc/updater", "/var/lib/updater", ""}, true},
+		"a folder":          {"/tmp/x", "", "", "", Paths{"/tmp/x", "/tmp/x/usr/lib/updater", "/tmp/x/etc/updater", "/tmp/x/var/lib/updater", ""}, false},
+		"a relative one":    {"x", "", "", "", Paths{"x", "x/usr/lib/updater", "x/etc/updater", "x/var/lib/updater", ""}, false},
+		"all given":         {"/tmp/x", "/a", "b", "/c/", Paths{"/tmp/x", "/a", "b", "/c/", ""}, false},
+		"one given":         {"/tmp/x", "", "/b", "", Paths{"/tmp/x", "/tmp/x/usr/lib/updater", "/b", "/tmp/x/var/lib/updater", ""}, false},
 	} {
 		got := NewPaths(c.root, c.config, c.remote, c.state)
 		if got != c.want || got.IsReal() != c.real {

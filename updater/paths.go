@@ -21,6 +21,9 @@ const (
 // in a folder, for trying out and for tests: nothing outside it is touched.
 type Paths struct {
 	Root, Config, Remote, State string
+	// FetchSocket is the socket of the process that fetches, where config.toml
+	// names none; empty when this one does.
+	FetchSocket string
 }
 
 // NewPaths fills in what is empty. A folder that is given is taken as it is;

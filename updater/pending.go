@@ -26,7 +26,7 @@ func (u *Updater) settlePending(d disk) error {
 	startable := d.boots(pending)
 	spent := !startable && d.isSpent(pending)
 	restarted := record.PendingBoot != "" && u.config.BootID != ""
-	tried := spent || restarted && startable && pending.Compare(u.bootsNext(d)) == 0
+	tried := spent || restarted && pending.Compare(u.bootsNext(d)) == 0
 	return u.store.Change(func(r *Record) {
 		if tried && pending.Compare(u.config.Running) > 0 {
 			r.RolledBack = &RolledBackEvent{From: pending.String(), To: u.config.Running.String()}

@@ -51,22 +51,29 @@ func (d rulesDocument) fields(r *policy.Rules) []field {
 // LoadRules reads policy.toml, which need not be there. Errors wrap
 // ErrConfigInvalid.
 func LoadRules(p Paths) (policy.Rules, error) {
-	var r policy.Rules
-	d := rulesDocument{Mode: string(policy.ModeInstall), Interval: "24h", FirstCheck: "5m", StaleAfter: "336h"}
 	doc, err := readDocument(filepath.Join(p.Remote, rulesFile), notByOthers)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
+	var r policy.Rules
 	if err == nil {
-		err = doc.decode(&d)
-	}
-	if err == nil {
-		err = doc.check(d.fields(&r))
+		r, err = parseRules(doc)
 	}
 	if err != nil {
 		return policy.Rules{}, means(ErrConfigInvalid, err)
 	}
 	return r, nil
+}
+
+// parseRules gives a key that is not in the document its default.
+func parseRules(doc document) (policy.Rules, error) {
+	var r policy.Rules
+	d := rulesDocument{Mode: string(policy.ModeInstall), Interval: "24h", FirstCheck: "5m", StaleAfter: "336h"}
+	if err := doc.decode(&d); err != nil {
+		return policy.Rules{}, err
+	}
+	err := doc.check(d.fields(&r))
+	return r, err
 }
 
 func parseMode(to *policy.Mode) func(string) error {

@@ -96,7 +96,7 @@ func Open(config *Config, paths Paths) (u *Updater, warning error, err error) {
 func open(config *Config, paths Paths, volumes Volumes, entries BootEntries, limits fetch.Limits) (u *Updater, warning error, err error) {
 	u = &Updater{
 		config: config, paths: paths, volumes: volumes, entries: entries,
-		server: newServer(config, fetch.NewTransport(config.roots, limits), limits),
+		server: newServer(config, newTransport(config, paths, limits), limits),
 	}
 	warning, err = u.openState()
 	if err != nil {
@@ -113,7 +113,7 @@ func (u *Updater) Reconfigured(config *Config) *Updater {
 	next := *u
 	next.config = config
 	next.volumes, next.entries = newVolumes(config, u.paths), newPartition(config, u.paths)
-	next.server = newServer(config, fetch.NewTransport(config.roots, limits), limits)
+	next.server = newServer(config, newTransport(config, u.paths, limits), limits)
 	return &next
 }
 
@@ -156,6 +156,13 @@ func newPartition(c *Config, p Paths) *efi.Partition {
 		RealESP:      p.IsReal(),
 		VariablesDir: p.At(variablesDir),
 	})
+}
+
+func newTransport(c *Config, p Paths, limits fetch.Limits) http.RoundTripper {
+	if c.Fetch.Socket != "" {
+		return fetch.NewSocketTransport(c.Fetch.Socket, p.Root, limits)
+	}
+	return fetch.NewTransport(c.roots, limits)
 }
 
 func newServer(c *Config, rt http.RoundTripper, limits fetch.Limits) *server {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/clipos/updater/dbusapi"
 	"golang.org/x/term"
@@ -39,9 +40,25 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// object prints v as one line of JSON.
+// object prints v as one line of JSON. What a terminal would obey is escaped:
+// the encoder itself does that below U+0020 alone.
 func (o *output) object(v any) error {
-	return json.NewEncoder(o).Encode(v)
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var escaped strings.Builder
+	for _, r := range string(line) {
+		if unicode.IsPrint(r) {
+			escaped.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&escaped, `\u%04x`, unit)
+		}
+	}
+	_, err = fmt.Fprintln(o, escaped.String())
+	return err
 }
 
 // answer prints object with --json, and otherwise the line that says the same.

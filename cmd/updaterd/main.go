@@ -2,7 +2,8 @@
 
 // Updaterd keeps an A/B image-based system up to date. It serves
 // org.clipos.Updater1 on the system bus, or, with --once, checks and updates
-// once and ends.
+// once and ends. As "updaterd fetch" it is the process without rights that
+// speaks with the update server for the other.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -25,14 +27,19 @@ import (
 var version = "" //nolint:gochecknoglobals // the linker can set nothing else
 
 const usage = `Usage: updaterd [--config DIR] [--remote DIR] [--state DIR] [--root DIR]
-                [--bus system|ADDRESS] [--once] [--verbose]
+                [--fetch-socket PATH] [--bus system|ADDRESS] [--once] [--verbose]
+       updaterd fetch [--remote DIR] [--verbose]
 
-Keeps an A/B image-based system up to date and serves org.clipos.Updater1.
+Keeps an A/B image-based system up to date and serves org.clipos.Updater1. As
+"fetch" it is the one that speaks with the server, on a socket of systemd's.
 
   --config DIR   system configuration and public key (default /usr/lib/updater)
   --remote DIR   server addresses, root certificate, policy (default /etc/updater)
   --state DIR    state and cache (default /var/lib/updater)
   --root DIR     take DIR for the whole system, also for the defaults above
+  --fetch-socket PATH
+                 let "updaterd fetch" speak with the server, when config.toml
+                 does not say who does
   --bus ADDRESS  D-Bus address; "system" is the system bus (default system)
   --once         no bus: one check, and one update if there is one
   --verbose      log more
@@ -53,6 +60,7 @@ type options struct {
 	paths         updater.Paths
 	bus           string
 	once, verbose bool
+	fetch         bool
 }
 
 func main() {
@@ -74,7 +82,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	log := newLog(stderr, o.verbose)
 	work := serve
-	if o.once {
+	switch {
+	case o.fetch:
+		work = fetch
+	case o.once:
 		work = once
 	}
 	if err := work(ctx, o, log); err != nil {
@@ -102,15 +113,25 @@ func parse(args []string, stdout, stderr io.Writer) (o options, status int, ok b
 	flags.SetOutput(io.Discard)
 	config := flags.String("config", "", "")
 	remote := flags.String("remote", "", "")
+	fetchSocket := flags.String("fetch-socket", "", "")
 	state := flags.String("state", "", "")
 	root := flags.String("root", "/", "")
 	showVersion := flags.Bool("version", false, "")
 	flags.StringVar(&o.bus, "bus", dbusapi.SystemBus, "")
 	flags.BoolVar(&o.once, "once", false, "")
 	flags.BoolVar(&o.verbose, "verbose", false, "")
+	if len(args) > 0 && args[0] == fetchCommand {
+		o.fetch, args = true, args[1:]
+	}
 	err := flags.Parse(args)
-	if err == nil && flags.NArg() > 0 {
+	switch {
+	case err != nil:
+	case flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case *fetchSocket != "" && !filepath.IsAbs(*fetchSocket):
+		err = fmt.Errorf("--fetch-socket %q is not an absolute path", *fetchSocket)
+	case o.fetch:
+		err = checkFetchOptions(flags)
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -124,11 +145,24 @@ func parse(args []string, stdout, stderr io.Writer) (o options, status int, ok b
 		return o, exitOK, false
 	}
 	o.paths = updater.NewPaths(*root, *config, *remote, *state)
+	o.paths.FetchSocket = *fetchSocket
 	if o.bus == dbusapi.SystemBus {
 		// A fake system has a bus of its own, or none; never this machine's.
 		o.bus = dbusapi.SystemAddress(*root)
 	}
 	return o, exitOK, true
+}
+
+// checkFetchOptions refuses what would have no effect.
+func checkFetchOptions(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "remote", "root", "verbose", "version":
+		default:
+			err = fmt.Errorf("--%s is not an option of updaterd %s", f.Name, fetchCommand)
+		}
+	})
+	return err
 }
 
 // daemonVersion is the version the linker was told, else what Go knows.

@@ -26,6 +26,11 @@ func TestRun(t *testing.T) {
 		{"unknown option", []string{"--now"}, exitUsage, `^$`, `^error: .*now\nhint: updaterd --help lists the options\n$`},
 		{"argument", []string{"5.0.0"}, exitUsage, `^$`, `^error: unexpected argument "5.0.0"\nhint: `},
 		{"option after an argument", []string{"once", "--once"}, exitUsage, `^$`, `^error: unexpected argument "once"\n`},
+		{"relative socket", []string{"--fetch-socket", "x"}, exitUsage, `^$`, `^error: --fetch-socket "x" is not an absolute path\n`},
+		{"fetch with the daemon's options", []string{"fetch", "--once"}, exitUsage, `^$`, `^error: --once is not an option of updaterd fetch\n`},
+		{"fetch with an argument", []string{"fetch", "fetch"}, exitUsage, `^$`, `^error: unexpected argument "fetch"\n`},
+		{"fetch without a socket", []string{"fetch"}, exitError, `^$`, `^error: no socket: updater-fetch.socket `},
+		{"fetch, help", []string{"fetch", "--help"}, exitOK, `^Usage: updaterd `, `^$`},
 		{"no configuration", []string{"--root", empty}, exitError, `^$`, `(?m)^error: .* \(ConfigInvalid\)$`},
 		{"no configuration, once", []string{"--root", empty, "--once"}, exitError, `^$`, `(?m)^error: .* \(ConfigInvalid\)$`},
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +16,9 @@ import (
 func copyUnits(t *testing.T) (folder string, paths []string) {
 	t.Helper()
 	folder = t.TempDir()
-	for _, name := range []string{"updaterd.service", "updaterd-metrics.socket"} {
+	for _, name := range []string{"updaterd.service", "updaterd-metrics.socket", "updater-fetch.socket", "updater-fetch.service"} {
 		unit := readUnit(t, name)
-		unit = strings.Replace(unit, "ExecStart=/usr/bin/updaterd\n", "ExecStart="+self(t)+"\n", 1)
+		unit = strings.Replace(unit, "ExecStart=/usr/bin/updaterd ", "ExecStart="+self(t)+" ", 1)
 		path := filepath.Join(folder, name)
 		write(t, path, unit)
 		paths = append(paths, path)
@@ -38,11 +39,36 @@ func readUnit(t *testing.T, name string) string {
 // mistakes.
 func TestUnits(t *testing.T) {
 	folder, paths := copyUnits(t)
+	verifyUnits(t, folder, paths)
+}
+
+func verifyUnits(t *testing.T, folder string, paths []string) {
+	t.Helper()
 	verify := command(t, "systemd", "systemd-analyze", append([]string{"verify", "--man=no"}, paths...)...)
 	// The colon stands for the usual folders behind ours.
 	verify.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+folder+":")
 	if output, err := verify.CombinedOutput(); err != nil || len(output) > 0 {
 		t.Errorf("%v:\n%s", err, output)
+	}
+}
+
+// TestDropIns: those that docs/fetcher.md offers.
+func TestDropIns(t *testing.T) {
+	page, err := os.ReadFile("../../docs/fetcher.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropIns := regexp.MustCompile("(?s)```ini\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(dropIns) != 3 {
+		t.Fatalf("%d drop-ins", len(dropIns))
+	}
+	for _, d := range dropIns {
+		folder, paths := copyUnits(t)
+		for _, unit := range []string{"updaterd.service", "updater-fetch.service"} {
+			text := strings.ReplaceAll(d[1], "/usr/bin/updaterd", self(t))
+			write(t, filepath.Join(folder, unit+".d", "drop-in.conf"), text)
+		}
+		verifyUnits(t, folder, paths)
 	}
 }
 
@@ -52,6 +78,14 @@ func TestUnitsMeet(t *testing.T) {
 		"updaterd.service": {
 			// systemd 252 knows no Type=notify-reload.
 			"Type=notify", "Sockets=updaterd-metrics.socket", "BusName=org.clipos.Updater1",
+			// Started by the bus only when it is enabled.
+			"Alias=dbus-org.clipos.Updater1.service",
+			"Wants=updater-fetch.socket", "ExecStart=/usr/bin/updaterd --fetch-socket /run/updater/fetch.sock",
+		},
+		"updater-fetch.socket": {"ListenStream=/run/updater/fetch.sock", "SocketMode=0600", "SocketUser=root"},
+		"updater-fetch.service": {
+			"ExecStart=/usr/bin/updaterd fetch --remote ${CREDENTIALS_DIRECTORY}", "DynamicUser=yes",
+			"LoadCredential=remote.toml:/etc/updater/remote.toml", "LoadCredential=rootca.pem:/etc/updater/rootca.pem",
 		},
 		"updaterd-metrics.socket": {
 			"Service=updaterd.service", "FileDescriptorName=" + metricsName, "FlushPending=yes",
@@ -62,6 +96,18 @@ func TestUnitsMeet(t *testing.T) {
 			if !slices.Contains(got, line) {
 				t.Errorf("%s has no %s", unit, line)
 			}
+		}
+	}
+}
+
+// TestExposure: systemd's own measure of a sandbox, from 0 to 10. What is missing
+// to 0 has its reason in the unit.
+func TestExposure(t *testing.T) {
+	for unit, most := range map[string]string{"updaterd.service": "14", "updater-fetch.service": "11"} {
+		output, err := command(t, "systemd", "systemd-analyze", "security", "--offline=true", "--no-pager",
+			"--threshold="+most, filepath.Join("../../daemon", unit)).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v:\n%s", unit, err, output)
 		}
 	}
 }

@@ -55,6 +55,9 @@ func clipOSWords(o Options, volume string, v Verity) []string {
 	if v.ErrorCorrectionOffset != 0 {
 		words = append(words, fmt.Sprintf("rd.verity.fecoffset=%d", v.ErrorCorrectionOffset))
 	}
+	if o.Parameters != nil {
+		return append(words, o.Parameters...)
+	}
 	return append(words, "slub_debug=F", "extra_latent_entropy", "iommu=force", "pti=on", "mds=full,nosmt")
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -183,4 +184,39 @@ func TestOnBatteryFolder(t *testing.T) {
 	if got, err := OnBattery(sysfs); got || !errors.Is(err, unix.ENOTDIR) {
 		t.Errorf("no folder: %v, %v", got, err)
 	}
+}
+
+// FuzzOnBattery: whatever drivers say, a machine with a charger online is not on
+// battery power, one is only when a battery discharges, and what is not known
+// is an error in one printable line for each supply.
+func FuzzOnBattery(f *testing.F) {
+	f.Add("Mains", "", "", "0", "Battery", "System", "1", "Discharging")
+	f.Add("USB", "System", "", "1", "Battery", "", "1", "Charging")
+	f.Add("Battery", "Device", "1", "Discharging", "Battery", "", "0", "Unknown")
+	f.Add("UPS", "", "", "1", "BrickID", "Unknown", "", "2")
+	f.Add("Fusion", "\x1b[2J", "", "", "Mains", "Galaxy", "\x00", strings.Repeat("9", maxAttributeBytes+1))
+	f.Fuzz(func(t *testing.T, type1, scope1, present1, state1, type2, scope2, present2, state2 string) {
+		supplies := map[string]attributes{
+			"A": {"type": type1, "scope": scope1, "present": present1, "online": state1, "status": state1},
+			"B": {"type": type2, "scope": scope2, "present": present2, "online": state2, "status": state2},
+		}
+		charged, discharges := false, false
+		for _, a := range supplies {
+			for _, optional := range []string{"scope", "present"} {
+				if a[optional] == "" {
+					delete(a, optional)
+				}
+			}
+			ofMachine := a["scope"] != "Device"
+			charged = charged || ofMachine && a["type"] != "Battery" && strings.Contains("12", a["online"])
+			discharges = discharges || ofMachine && a["type"] == "Battery" && a["status"] == "Discharging" && a["present"] != "0"
+		}
+		got, err := OnBattery(tree(t, supplies))
+		if got && (err != nil || !discharges) || !got && err == nil && discharges && !charged {
+			t.Errorf("%q: %v, %v", supplies, got, err)
+		}
+		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return r != '\n' && !strconv.IsPrint(r) }) {
+			t.Errorf("error %q", err)
+		}
+	})
 }

@@ -322,3 +322,45 @@ func TestClosed(t *testing.T) {
 		t.Errorf("write: %d, error %v", n, err)
 	}
 }
+
+// FuzzFile: whatever lies in the cache, another run reads the same, takes a
+// validator whole or not at all, and continues or replaces what is there.
+func FuzzFile(f *testing.F) {
+	f.Add(`"69a42ac0-40000000"`, "first half, ", `"69a42ac0-40000000"`, "second half", true)
+	f.Add("Sun, 01 Mar 2026 12:00:00 GMT", "old", "", "new", false)
+	f.Add(strings.Repeat("x", maxValidatorBytes+1), "old", "", "", true)
+	f.Add("\x00\n", "", "\"a longer one\"", "", true)
+	f.Fuzz(func(t *testing.T, validator, content, next, more string, keep bool) {
+		d, dir := opened(t)
+		for path, text := range map[string]string{payload: content, payload + validatorSuffix: validator} {
+			if err := os.WriteFile(filepath.Join(dir, path), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file := mustFile(t, d, payload)
+		want := validator
+		if len(validator) > maxValidatorBytes {
+			want = ""
+		}
+		if file.Validator() != want || file.Len() != int64(len(content)) {
+			t.Fatalf("validator %q and %d bytes", file.Validator(), file.Len())
+		}
+		if len(next) > maxValidatorBytes {
+			return // no server's: package fetch
+		}
+		mustBegin(t, file, next, keep)
+		mustWrite(t, file, more)
+		if !keep {
+			content = ""
+		}
+		for _, reader := range []*File{file, mustFile(t, d, payload)} {
+			got := make([]byte, reader.Len())
+			if _, err := reader.ReadAt(got, 0); len(got) > 0 && err != nil {
+				t.Error(err)
+			}
+			if string(got) != content+more || reader.Validator() != next {
+				t.Errorf("validator %q and %q", reader.Validator(), got)
+			}
+		}
+	})
+}

@@ -13,7 +13,9 @@ import (
 	"github.com/clipos/updater/updater/internal/fetch"
 )
 
-func TestFileAttacked(t *testing.T) {
+func TestFileAttacked(t *testing.T) { byRoute(t, testFileAttacked) }
+
+func testFileAttacked(t *testing.T, r route) {
 	for _, a := range attacks() {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
@@ -26,8 +28,12 @@ func TestFileAttacked(t *testing.T) {
 			if a.heldBytes > 0 {
 				dst.validator = oldTag
 			}
-			err := s.client(limits).File(t.Context(), s.URL+"/core", dst, limitBytes, nil)
+			client, url := r(t, fetch.NewTransport(s.authority.pool(), limits), s.URL, limits)
+			err := client.File(t.Context(), url, dst, limitBytes, nil)
 			checkAttacked(t, a, err, s, dst)
+			if err != nil {
+				checkText(t, err, url)
+			}
 		})
 	}
 }
@@ -36,9 +42,6 @@ func checkAttacked(t *testing.T, a attack, err error, s *server, dst *file) {
 	t.Helper()
 	if !errors.Is(err, a.wantErr) {
 		t.Errorf("error %v, want %v", err, a.wantErr)
-	}
-	if err != nil {
-		checkText(t, err, s.URL)
 	}
 	if n := len(s.asked()); a.wantRequests != 0 && n != a.wantRequests {
 		t.Errorf("%d requests, want %d", n, a.wantRequests)
@@ -64,21 +67,27 @@ func checkText(t *testing.T, err error, url string) {
 
 // TestErrorsKeepTimeoutsApart makes sure that a slow server is not taken for the
 // end of the caller's context.
-func TestErrorsKeepTimeoutsApart(t *testing.T) {
+func TestErrorsKeepTimeoutsApart(t *testing.T) { byRoute(t, testErrorsKeepTimeoutsApart) }
+
+func testErrorsKeepTimeoutsApart(t *testing.T, r route) {
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	l := quick()
 	l.HeaderTimeout = 10 * time.Millisecond
-	_, err := s.client(l).Document(t.Context(), s.URL, 1)
+	client, url := r(t, fetch.NewTransport(s.authority.pool(), l), s.URL, l)
+	_, err := client.Document(t.Context(), url, 1)
 	if !errors.Is(err, fetch.ErrTooSlow) || isContext(err) {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestStatusErrorCarriesCode(t *testing.T) {
+func TestStatusErrorCarriesCode(t *testing.T) { byRoute(t, testStatusErrorCarriesCode) }
+
+func testStatusErrorCarriesCode(t *testing.T, r route) {
 	s := serve(t, http.NotFound)
-	_, err := s.client(quick()).Size(t.Context(), s.URL)
+	client, url := r(t, fetch.NewTransport(s.authority.pool(), quick()), s.URL, quick())
+	_, err := client.Size(t.Context(), url)
 	status, ok := errors.AsType[*fetch.StatusError](err)
-	if !ok || *status != (fetch.StatusError{URL: s.URL, Code: 404}) {
+	if !ok || *status != (fetch.StatusError{URL: url, Code: 404}) {
 		t.Errorf("error %#v", err)
 	}
 }

@@ -102,6 +102,15 @@ func lengthAttacks() []attack {
 		},
 		wantErr: fetch.ErrServer, wantRequests: 1,
 	}, {
+		// Without a length only the missing last chunk tells.
+		name: "chunks cut short",
+		answer: func(w http.ResponseWriter, _ *http.Request) {
+			raw(w, func(c net.Conn) {
+				_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n%s\r\n", truth[:1000])
+			})
+		},
+		wantErr: fetch.ErrServer, wantRequests: 5, wantHeld: 1000,
+	}, {
 		name: "gzip bomb",
 		answer: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")

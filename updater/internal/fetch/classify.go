@@ -31,6 +31,9 @@ func (p *phase) trace(ctx context.Context) context.Context {
 
 // classify gives an error of RoundTrip its meaning.
 func (p *phase) classify(url string, err error) error {
+	if told, ok := errors.AsType[*toldError](err); ok {
+		return told.at(url)
+	}
 	text := legible(err.Error())
 	switch {
 	case isTLS(err):
@@ -47,6 +50,9 @@ func (p *phase) classify(url string, err error) error {
 
 // classifyBody gives an error met while reading a body its meaning.
 func classifyBody(url string, err error) error {
+	if told, ok := errors.AsType[*toldError](err); ok {
+		return told.at(url)
+	}
 	text := legible(err.Error())
 	switch {
 	case isTLS(err):

@@ -23,6 +23,9 @@ var (
 	ErrTooLarge = errors.New("response too large")
 	// ErrTooSlow: below the minimum rate, or no answer in time.
 	ErrTooSlow = errors.New("download too slow")
+	// ErrConfig: a fetcher that cannot read its configuration, or one that is not
+	// to be trusted. Only [NewSocketTransport] brings it.
+	ErrConfig = errors.New("configuration invalid")
 )
 
 // StatusError is an answer whose status is not the one asked for. It is an

@@ -17,7 +17,9 @@ import (
 	"github.com/clipos/updater/updater/internal/fetch"
 )
 
-func TestNetworkUnavailable(t *testing.T) {
+func TestNetworkUnavailable(t *testing.T) { byRoute(t, testNetworkUnavailable) }
+
+func testNetworkUnavailable(t *testing.T, r route) {
 	tests := []struct {
 		name string
 		dial func() (net.Conn, error)
@@ -33,8 +35,8 @@ func TestNetworkUnavailable(t *testing.T) {
 			dials := new(atomic.Int32)
 			transport := fetch.NewTransport(nil, quick())
 			transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return test.dial() }
-			client := fetch.New(counting(transport, dials), nil, quick())
-			_, err := client.Document(t.Context(), "https://updates.example/version", 10)
+			client, url := r(t, counting(transport, dials), "https://updates.example", quick())
+			_, err := client.Document(t.Context(), url, 10)
 			if !errors.Is(err, fetch.ErrNetwork) || isContext(err) {
 				t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
 			}
@@ -80,7 +82,9 @@ func answeringPort(t *testing.T, answer string) string {
 }
 
 // TestHandshakeNeverEnds has a server that takes connections and says nothing.
-func TestHandshakeNeverEnds(t *testing.T) {
+func TestHandshakeNeverEnds(t *testing.T) { byRoute(t, testHandshakeNeverEnds) }
+
+func testHandshakeNeverEnds(t *testing.T, r route) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,15 +92,17 @@ func TestHandshakeNeverEnds(t *testing.T) {
 	defer l.Close()
 	limits := quick()
 	limits.ConnectTimeout = 20 * time.Millisecond
-	client := fetch.New(fetch.NewTransport(nil, limits), nil, limits)
-	_, err = client.Document(t.Context(), "https://"+l.Addr().String(), 10)
+	client, url := r(t, fetch.NewTransport(nil, limits), "https://"+l.Addr().String(), limits)
+	_, err = client.Document(t.Context(), url, 10)
 	if !errors.Is(err, fetch.ErrNetwork) || isContext(err) {
 		t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
 	}
 }
 
 // TestReset breaks a connection by force in the middle of a body.
-func TestReset(t *testing.T) {
+func TestReset(t *testing.T) { byRoute(t, testReset) }
+
+func testReset(t *testing.T, r route) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		raw(w, func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"+strings.Repeat("x", 1000))
@@ -106,7 +112,8 @@ func TestReset(t *testing.T) {
 		})
 	})
 	dst := &file{t: t}
-	err := s.client(quick()).File(t.Context(), s.URL, dst, 2000, nil)
+	client, url := r(t, fetch.NewTransport(s.authority.pool(), quick()), s.URL, quick())
+	err := client.File(t.Context(), url, dst, 2000, nil)
 	if !errors.Is(err, fetch.ErrNetwork) {
 		t.Errorf("error %v, want %v", err, fetch.ErrNetwork)
 	}

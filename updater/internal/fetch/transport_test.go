@@ -25,7 +25,9 @@ func isContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func TestTLSTrust(t *testing.T) {
+func TestTLSTrust(t *testing.T) { byRoute(t, testTLSTrust) }
+
+func testTLSTrust(t *testing.T, r route) {
 	good, other := newAuthority(t, "good"), newAuthority(t, "other")
 	const here = "127.0.0.1"
 	later, past := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
@@ -55,10 +57,10 @@ func TestTLSTrust(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := serveTLS(t, test.config, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
 			dials := new(atomic.Int32)
-			client := fetch.New(counting(fetch.NewTransport(test.roots, quick()), dials), identity, quick())
+			client, url := r(t, counting(fetch.NewTransport(test.roots, quick()), dials), s.URL, quick())
 			dst := &file{t: t}
 			s.leavesNothing(t, func() {
-				if err := client.File(t.Context(), s.URL, dst, 100, nil); !errors.Is(err, test.wantErr) {
+				if err := client.File(t.Context(), url, dst, 100, nil); !errors.Is(err, test.wantErr) {
 					t.Errorf("error %v, want %v", err, test.wantErr)
 				}
 			})
@@ -102,15 +104,17 @@ func TestTransportAlone(t *testing.T) {
 	}
 }
 
-func TestNotTLS(t *testing.T) {
+func TestNotTLS(t *testing.T) { byRoute(t, testNotTLS) }
+
+func testNotTLS(t *testing.T, r route) {
 	tests := map[string]string{
 		"HTTP":                "HTTP/1.0 400 Bad Request\r\n\r\n",
 		"a record of its own": "\x16\x03\x03\x00\x04\x0e\x00\x00\x00", // the end of a greeting that never began
 	}
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
-			client := fetch.New(fetch.NewTransport(nil, quick()), identity, quick())
-			_, err := client.Document(t.Context(), "https://"+answeringPort(t, answer), 10)
+			client, url := r(t, fetch.NewTransport(nil, quick()), "https://"+answeringPort(t, answer), quick())
+			_, err := client.Document(t.Context(), url, 10)
 			if !errors.Is(err, fetch.ErrTLS) {
 				t.Errorf("error %v, want %v", err, fetch.ErrTLS)
 			}
@@ -119,7 +123,9 @@ func TestNotTLS(t *testing.T) {
 }
 
 // TestForgedRecord puts bytes into the connection that are not the server's.
-func TestForgedRecord(t *testing.T) {
+func TestForgedRecord(t *testing.T) { byRoute(t, testForgedRecord) }
+
+func testForgedRecord(t *testing.T, r route) {
 	tests := map[string]string{"no record": "HTTP/1.0 200 OK\r\n\r\n", "of other keys": "\x17\x03\x03\x00\x20" + strings.Repeat("x", 32)}
 	for name, forged := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +136,8 @@ func TestForgedRecord(t *testing.T) {
 				})
 			})
 			dst := &file{t: t}
-			if err := s.client(quick()).File(t.Context(), s.URL, dst, 2000, nil); !errors.Is(err, fetch.ErrTLS) {
+			client, url := r(t, fetch.NewTransport(s.authority.pool(), quick()), s.URL, quick())
+			if err := client.File(t.Context(), url, dst, 2000, nil); !errors.Is(err, fetch.ErrTLS) {
 				t.Errorf("error %v, want %v", err, fetch.ErrTLS)
 			}
 			dst.holds(truth[:1000])
@@ -154,7 +161,9 @@ func TestOnlyHTTPS(t *testing.T) {
 }
 
 // TestRedirects leads to a server that must not learn who asked.
-func TestRedirects(t *testing.T) {
+func TestRedirects(t *testing.T) { byRoute(t, testRedirects) }
+
+func testRedirects(t *testing.T, r route) {
 	visited := new(atomic.Int32)
 	visit := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visited.Add(1) })
 	plain, otherTLS := httptest.NewServer(visit), serve(t, visit)
@@ -164,8 +173,8 @@ func TestRedirects(t *testing.T) {
 			s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) })
 			pool := s.authority.pool()
 			pool.AddCert(otherTLS.authority.certificate)
-			client := fetch.New(fetch.NewTransport(pool, quick()), identity, quick())
-			_, err := client.Document(t.Context(), s.URL, 1000)
+			client, url := r(t, fetch.NewTransport(pool, quick()), s.URL, quick())
+			_, err := client.Document(t.Context(), url, 1000)
 			if status, ok := errors.AsType[*fetch.StatusError](err); !ok || status.Code != http.StatusFound {
 				t.Errorf("error %v", err)
 			}

@@ -31,7 +31,7 @@ func strongValidator(h http.Header) string {
 // comes back from where the caller stored it, and may have been damaged there.
 func isValidator(s string) bool {
 	_, err := http.ParseTime(s)
-	return err == nil || isStrongTag(s)
+	return len(s) <= maxValidatorBytes && err == nil || isStrongTag(s)
 }
 
 // isStrongTag follows RFC 9110, 8.8.3, without the bytes above ASCII.

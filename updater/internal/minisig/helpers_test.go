@@ -101,6 +101,16 @@ func newSigner(tb testing.TB) *signer {
 	return s
 }
 
+// testSigner verifies with the key of testdata, whose other half is gone.
+func testSigner(tb testing.TB) *signer {
+	tb.Helper()
+	s := &signer{minisign: tool(tb, "minisign", "minisign"), dir: tb.TempDir()}
+	text := testdata(tb, "key.pub")
+	s.write(tb, "pub", text)
+	s.key = mustParseKey(tb, text)
+	return s
+}
+
 func (s *signer) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *signer) write(tb testing.TB, name string, data []byte) string {

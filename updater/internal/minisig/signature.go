@@ -18,6 +18,10 @@ const MaxSignatureBytes = 4 << 10
 // A signature file has four lines.
 const signatureLines = 4
 
+// maxUntrustedBytes is the longest first line that minisign(1) takes however
+// lines end: COMMENTMAXBYTES of its minisign.h less CR, LF and NUL.
+const maxUntrustedBytes = 1024 - 3
+
 // Signature is what a signature file says. Nothing of it may be believed
 // before CheckComment. The zero Signature is never valid.
 type Signature struct {
@@ -102,6 +106,8 @@ func checkForm(lines []string) error {
 		return fmt.Errorf("%w: %d lines, not %d", ErrInvalid, len(lines), signatureLines)
 	case !strings.HasPrefix(lines[0], untrustedPrefix):
 		return fmt.Errorf("%w: line 1 does not begin with %q", ErrInvalid, untrustedPrefix)
+	case len(lines[0]) > maxUntrustedBytes:
+		return fmt.Errorf("%w: line 1 has %d bytes, at most %d", ErrInvalid, len(lines[0]), maxUntrustedBytes)
 	case !strings.HasPrefix(lines[2], trustedPrefix):
 		return fmt.Errorf("%w: line 3 does not begin with %q", ErrInvalid, trustedPrefix)
 	case !isCanonical(lines[1]), !isCanonical(lines[3]):

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+//go:build vm
+
+package vm
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// installedVersion is a line of `updaterctl versions`.
+type installedVersion struct {
+	Version, State, Volume, Entry string
+	TriesLeft                     int `json:"tries_left"`
+}
+
+// status is what these tests read of `updaterctl status`.
+type status struct {
+	State          string
+	RunningVersion string     `json:"running_version"`
+	PendingVersion string     `json:"pending_version"`
+	RebootRequired bool       `json:"reboot_required"`
+	LastError      *errorText `json:"last_error"`
+	LastCheck      *string    `json:"last_check"`
+	FailedVersions []string   `json:"failed_versions"`
+}
+
+type errorText struct{ Name, Message string }
+
+// ctl runs updaterctl, which must succeed, and decodes what it prints.
+func (m *machine) ctl(result any, args ...string) {
+	m.Helper()
+	text := m.run(append([]string{"updaterctl", "--json"}, args...)...)
+	if err := json.Unmarshal([]byte(text), result); err != nil {
+		m.Fatalf("updaterctl %q: %v\n%s", args, err, text)
+	}
+}
+
+func (m *machine) status() (s status) {
+	m.Helper()
+	m.ctl(&s, "status")
+	return s
+}
+
+// update installs what the server offers.
+func (m *machine) update() {
+	m.Helper()
+	begin := time.Now()
+	m.run("updaterctl", "update", "--follow")
+	since("  update", begin)
+}
+
+// offer has the server offer a version of this machine.
+func (m *machine) offer(version string) {
+	m.Helper()
+	m.offerBuilt(version, false)
+}
+
+// offerIll offers one that fails its health check.
+func (m *machine) offerIll(version string) {
+	m.Helper()
+	m.offerBuilt(version, true)
+}
+
+func (m *machine) offerBuilt(version string, ill bool) {
+	m.Helper()
+	if _, err := m.release(m.Context(), version, ill); err != nil {
+		m.Fatal(err)
+	}
+}
+
+// wantVersions asserts what `updaterctl versions` lists: "version state entry"
+// each.
+func (m *machine) wantVersions(want ...string) {
+	m.Helper()
+	var versions []installedVersion
+	m.ctl(&versions, "versions")
+	var got []string
+	for _, v := range versions {
+		got = append(got, strings.Join([]string{v.Version, v.State, v.Entry}, " "))
+		if v.Volume != "core_"+v.Version {
+			m.Errorf("volume of %s: %s", v.Version, v.Volume)
+		}
+	}
+	if !slices.Equal(got, want) {
+		m.Errorf("versions %q, want %q", got, want)
+	}
+}
