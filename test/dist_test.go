@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -85,6 +86,9 @@ func copyTree(t *testing.T, from, to string) {
 			return nil // a worktree's .git
 		case entry.IsDir():
 			return os.MkdirAll(target, 0o755)
+		case entry.Type() == fs.ModeSymlink:
+			to, err := os.Readlink(path)
+			return errors.Join(err, os.Symlink(to, target))
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
