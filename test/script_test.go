@@ -56,6 +56,13 @@ func prepare(ctx context.Context) error {
 	return nil
 }
 
+// What is tested is not part of the test's own program.
+func TestSources(t *testing.T) {
+	if err := machine.LookAtSources(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",

@@ -32,7 +32,9 @@ type fakeDisk struct {
 	effects   int
 	dies      int
 	dead      bool
-	log       []string
+	// diedBefore is the effect that there was no power for.
+	diedBefore string
+	log        []string
 }
 
 type diskState struct {
@@ -66,8 +68,10 @@ func newFakeDisk(state diskState) *fakeDisk {
 
 // step counts an effect and tells whether there is still power for it.
 func (d *fakeDisk) step(name string) error {
-	if d.dead || d.effects == d.dies {
-		d.dead = true
+	if !d.dead && d.effects == d.dies {
+		d.dead, d.diedBefore = true, name
+	}
+	if d.dead {
 		return fmt.Errorf("%w before %s", errPowerCut, name)
 	}
 	d.effects++

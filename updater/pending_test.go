@@ -4,7 +4,7 @@ package updater
 
 import (
 	"os"
-	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -60,7 +60,7 @@ func (s *system) isFailed(versions ...string) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if got := u.Record().Failed(list); !reflect.DeepEqual(got, versions) {
+		if got := u.Record().Failed(list); !slices.Equal(got, versions) {
 			s.t.Errorf("failed are %q, want %q", got, versions)
 		}
 	})

@@ -85,6 +85,9 @@ func TestPlanIsWhatUpdateDoes(t *testing.T) {
 	}
 	for name, d := range disks {
 		for content, c := range caches {
+			if name != "older fallback" && content != "empty cache" && content != "half of core" {
+				continue // what the cache has and where it goes have nothing to do with each other
+			}
 			t.Run(name+", "+content, func(t *testing.T) {
 				s := newSystem(t, alpha1)
 				holds(d.others)(s)

@@ -176,3 +176,39 @@ func mustRemove(s *system, path string) {
 		s.t.Fatal(err)
 	}
 }
+
+// What somebody called bad is not fallen back to, but can be named, and then
+// has another chance.
+func TestRollbackToFailed(t *testing.T) {
+	s := newSystem(t, alpha3)
+	s.has(alpha1)
+	s.runs(alpha3)
+	s.session(func(u *Updater) {
+		must(t, u.Change(func(r *Record) { condemn(r, mustParse(t, alpha1)) }))
+		if got := s.states(u); got != "alpha.3 running, alpha.1 failed" {
+			t.Errorf("installed %s", got)
+		}
+		if _, err := u.Rollback(t.Context(), ""); !errors.Is(err, ErrUnknownVersion) {
+			t.Errorf("error %v, want %v", err, ErrUnknownVersion)
+		}
+		if _, err := u.Rollback(t.Context(), alpha1); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.states(u); got != "alpha.3 running, alpha.1 pending" {
+			t.Errorf("installed %s", got)
+		}
+	})
+	s.isFailed()
+}
+
+// What the loader says it started is not waited for.
+func TestSelectedIsNotPending(t *testing.T) {
+	s := newSystem(t, alpha1)
+	disk := newFakeDisk(s.fakeState(alpha1, alpha3))
+	entries := faultyEntries{fakeEntries: fakeEntries{disk}, survey: func(e *efi.Survey) { e.Selected = "clipos-" + alpha3 + ".efi" }}
+	u := s.openWith(s.load(), fakeVolumes{disk}, entries)
+	defer u.Close()
+	if got := s.states(u); got != "alpha.3 fallback, alpha.1 running" {
+		t.Errorf("installed %s", got)
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/dbusapi/dbustest"
+	"github.com/clipos/updater/updater"
 )
 
 // Each verb asks for what it is called, and says so.
@@ -23,7 +24,7 @@ func TestSteering(t *testing.T) {
 		asked       string
 		human, json string
 	}{
-		"cancel":     {[]string{"cancel"}, `cancel ""`, "the update is cancelled", `{"cancelled":true}`},
+		"cancel":     {[]string{"cancel"}, `cancel "t1"`, "the update is cancelled", `{"cancelled":true}`},
 		"cancel one": {[]string{"cancel", "t7"}, `cancel "t7"`, "the update is cancelled", `{"cancelled":true}`},
 		"rollback": {
 			[]string{"rollback"},
@@ -54,7 +55,7 @@ func TestSteering(t *testing.T) {
 		"reload": {[]string{"reload"}, "reload", "the service has read its configuration again", `{"reloaded":true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &fakeDaemon{}
+			f := &fakeDaemon{overview: updater.Overview{Transaction: "t1"}}
 			bus, _ := serve(t, f)
 			if got := ctl(t, bus, c.args...); got != (outcome{exitOK, c.human + "\n", ""}) {
 				t.Errorf("%+v", got)

@@ -273,8 +273,8 @@ func TestCVE_2021_44731(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
 	v.write("etc/secret", "what must not change")
+	tried.Add(1)
 	for range 5 {
-		tried.Add(1)
 		stop, stopped := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(stopped)

@@ -32,7 +32,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inTables := map[string]bool{"TestDocument": true}
+	inTables := map[string]bool{"TestDocument": true, "TestSources": true}
 	for _, match := range named.FindAllStringSubmatch(string(text), -1) {
 		folder, name := match[1], match[2]
 		if folder == "" {

@@ -113,3 +113,10 @@ func prepare(ctx context.Context, dir string) error {
 	_, err := release.Build(ctx, systemdWebroot, release.Options{Version: offered, Style: release.StyleSystemd})
 	return err
 }
+
+// What is tested is not part of the test's own program.
+func TestSources(t *testing.T) {
+	if err := machine.LookAtSources(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

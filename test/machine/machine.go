@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,6 +57,22 @@ func BuildPrograms(ctx context.Context, dir string, race bool) error {
 		return fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	return nil
+}
+
+// LookAtSources opens every folder of this module, in a test: "go test" repeats
+// an old result when the test's own program and what it opened are what they
+// were, and cannot know from which sources it built others.
+func LookAtSources(ctx context.Context) error {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	return filepath.WalkDir(strings.TrimSpace(string(root)), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (d.Name() == ".git" || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		return err
+	})
 }
 
 // New makes a machine in the folder root. The first version runs, the others

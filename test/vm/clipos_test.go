@@ -13,10 +13,10 @@ import (
 func TestCLIPOS(t *testing.T) {
 	const spare = "lv=/dev/mainvg/core_5.0.0-alpha.0; entry=/mnt/efiboot/EFI/Linux/clipos-5.0.0-alpha.0.efi; "
 	for _, test := range []struct{ name, prepare string }{
-		{"no second volume", spare + "lvremove --quiet --yes $lv; rm $entry"},
+		{"no second volume", spare + "lvremove --yes --autobackup n $lv; rm $entry"},
 		{"an older version", "true"},
-		{"rolled back by the user", spare + "lvrename --quiet mainvg core_5.0.0-alpha.0 core_5.0.0-alpha.2; mv $entry /mnt/efiboot/EFI/Linux/clipos-5.0.0-alpha.2.efi"},
-		{"gone back by the server", spare + "lvrename --quiet mainvg core_5.0.0-alpha.0 core_5.0.0-alpha.4; mv $entry /mnt/efiboot/EFI/Linux/clipos-5.0.0-alpha.4.efi"},
+		{"rolled back by the user", spare + "lvrename --autobackup n mainvg core_5.0.0-alpha.0 core_5.0.0-alpha.2; mv $entry /mnt/efiboot/EFI/Linux/clipos-5.0.0-alpha.2.efi"},
+		{"gone back by the server", spare + "lvrename --autobackup n mainvg core_5.0.0-alpha.0 core_5.0.0-alpha.4; mv $entry /mnt/efiboot/EFI/Linux/clipos-5.0.0-alpha.4.efi"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := scenario(t)

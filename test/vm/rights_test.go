@@ -10,7 +10,7 @@ import (
 )
 
 // polkit decides: anybody may look, one user may update because a rule says
-// so, and nobody else without a password.
+// so, and nobody else without a password, for which nobody is there to ask.
 func TestRights(t *testing.T) {
 	m := scenario(t)
 	m.offer(nextVersion)
@@ -21,9 +21,9 @@ func TestRights(t *testing.T) {
 	for _, verb := range [][]string{
 		{"check"}, {"update"}, {"rollback"}, {"hold", "because"}, {"unhold"}, {"mark-good"}, {"reload"}, {"forget", nextVersion},
 	} {
-		m.refused("AccessDenied", as("anybody", verb...)...)
+		m.refused("InteractiveAuthorizationRequired", as("anybody", verb...)...)
 	}
-	m.refused("AccessDenied", as("operator", "rollback")...)
+	m.refused("InteractiveAuthorizationRequired", as("operator", "rollback")...)
 	m.wantEntries("clipos-5.0.0-alpha.0.efi", "clipos-5.0.0-alpha.1.efi")
 	m.run(as("operator", "update", "--follow")...)
 	m.reboot(nextVersion)
