@@ -85,6 +85,13 @@ func copyTree(t *testing.T, from, to string) {
 			return nil // a worktree's .git
 		case entry.IsDir():
 			return os.MkdirAll(target, 0o755)
+		case entry.Type() == fs.ModeSymlink:
+			// It may lead to what is only there elsewhere.
+			link, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(link, target)
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
