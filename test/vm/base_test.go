@@ -41,6 +41,9 @@ func openCache() (*cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		fmt.Println("waiting for another run to end")
+	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
