@@ -125,7 +125,9 @@ func TestFetcherUpdate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var a *activator
 			var root string
+			known := make(chan struct{}) // closed once a and root are
 			then := func() {
+				<-known
 				if test.kill {
 					// What was sent must have arrived, or there is nothing to continue.
 					waitForFile(filepath.Join(root, "var/lib/updater/cache/5.0.0-alpha.3-core"), 50<<10)
@@ -134,6 +136,7 @@ func TestFetcherUpdate(t *testing.T) {
 			}
 			var server *tlsserver.Server
 			root, server, a = withFetcher(t, tlsserver.Options{Handler: cutOnce(tlsserver.Files(webroot), then)})
+			close(known)
 			if stderr, ok := updateOnce(t, root, throughFetcher(root)); !ok {
 				t.Fatalf("%s\nfetcher:\n%s", stderr, a.Stderr.String())
 			}
