@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
+
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
-	"github.com/godbus/dbus/v5"
 )
 
 func TestClient(t *testing.T) {

@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
+
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
-	"github.com/godbus/dbus/v5"
 )
 
 // A history of any length is a message that the client takes.

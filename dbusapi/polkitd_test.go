@@ -29,7 +29,7 @@ func TestPolkitd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus := dbustest.StartWith(t, systemBus+"<include>"+shipped+"</include><include>"+dbustest.PolkitBusPolicy+"</include>")
+	bus := dbustest.StartSystem(t, shipped, dbustest.PolkitBusPolicy)
 	dbustest.StartPolkit(t, bus, `polkit.addRule(function(action, subject) {
 	if (action.id == "org.clipos.updater1.check" && subject.user == "nobody")
 		return polkit.Result.YES;

@@ -59,10 +59,8 @@ func (u *Updater) describe(d disk, v policy.Version) Installed {
 		i.Volume, i.SizeBytes = vol.Name, vol.SizeBytes
 	}
 	var entry ownEntry
-	for _, e := range d.own() {
-		if e.version.Compare(v) == 0 && !e.Name.Temporary {
-			entry = e
-		}
+	for _, e := range d.entriesOf(v) {
+		entry = e
 	}
 	i.Entry = entry.File
 	if entry.Name.Counted {

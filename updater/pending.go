@@ -42,13 +42,3 @@ func (u *Updater) settlePending(d disk) error {
 		}
 	})
 }
-
-// isSpent tells that the boot loader has given a version's entry up.
-func (d disk) isSpent(v policy.Version) bool {
-	for _, e := range d.own() {
-		if e.version.Compare(v) == 0 && !e.Name.Temporary && e.exhausted() {
-			return true
-		}
-	}
-	return false
-}

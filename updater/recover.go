@@ -39,7 +39,9 @@ func (u *Updater) Recover(ctx context.Context) (Recovery, error) {
 		}
 		r.Notes = append(r.Notes, fmt.Sprintf("%s is removed: left unfinished by an earlier run", e.File))
 	}
-	if d, err = u.survey(ctx); err != nil {
+	// From here on only entries and the loader's variables can have changed; LVM
+	// takes its time, and a start waits for this.
+	if d.entries, err = u.entries.Survey(); err != nil {
 		return r, err
 	}
 	if err := u.settlePending(d); err != nil {
@@ -49,9 +51,10 @@ func (u *Updater) Recover(ctx context.Context) (Recovery, error) {
 	if err := u.mendDefault(d); err != nil {
 		r.Notes = append(r.Notes, fmt.Sprintf("the boot loader's default, now %q, cannot be put right: %v", d.entries.Default, err))
 	}
-	if r.Installed, err = u.Installed(ctx); err != nil {
+	if d.entries, err = u.entries.Survey(); err != nil {
 		return r, err
 	}
+	r.Installed = u.installed(d)
 	return r, u.setMarker(pending(r.Installed) != "")
 }
 

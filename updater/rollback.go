@@ -88,8 +88,8 @@ func (u *Updater) bootNext(d disk, v policy.Version) error {
 // none.
 func (u *Updater) pinFor(d disk, v policy.Version) (string, error) {
 	var entry ownEntry
-	for _, e := range d.own() {
-		if e.version.Compare(v) == 0 && !e.Name.Temporary && e.whole && !e.exhausted() {
+	for _, e := range d.entriesOf(v) {
+		if e.startable() {
 			entry = e
 		}
 	}
@@ -127,7 +127,7 @@ func (u *Updater) MarkBoot(ctx context.Context, good bool) error {
 }
 
 func (u *Updater) markGood(d disk) error {
-	for _, e := range u.running(d) {
+	for _, e := range d.entriesOf(u.config.Running) {
 		if _, err := u.entries.Bless(e.File); err != nil {
 			return writeFailed(err)
 		}
@@ -146,21 +146,10 @@ func (u *Updater) markBad(d disk) error {
 		}
 		condemn(r, u.config.Running)
 	})
-	for _, e := range u.running(d) {
+	for _, e := range d.entriesOf(u.config.Running) {
 		if err == nil {
 			_, err = u.entries.Condemn(e.File)
 		}
 	}
 	return writeFailed(err)
-}
-
-// running are the entries of the running version.
-func (u *Updater) running(d disk) []ownEntry {
-	var entries []ownEntry
-	for _, e := range d.own() {
-		if e.version.Compare(u.config.Running) == 0 && !e.Name.Temporary {
-			entries = append(entries, e)
-		}
-	}
-	return entries
 }

@@ -114,16 +114,28 @@ func (d disk) own() []ownEntry {
 	return own
 }
 
-// boots tells whether a version can be started: it has a volume and an entry
-// that is whole, under its final name and with tries left.
-func (d disk) boots(v policy.Version) bool {
-	if _, ok := d.volume(v); !ok {
-		return false
-	}
-	return slices.ContainsFunc(d.own(), func(e ownEntry) bool {
-		return e.version.Compare(v) == 0 && !e.Name.Temporary && e.whole && !e.exhausted()
+// entriesOf returns the entries of a version under their final names.
+func (d disk) entriesOf(v policy.Version) []ownEntry {
+	return slices.DeleteFunc(d.own(), func(e ownEntry) bool {
+		return e.version.Compare(v) != 0 || e.Name.Temporary
 	})
 }
+
+// boots tells whether a version can be started: it has a volume and an entry
+// that can.
+func (d disk) boots(v policy.Version) bool {
+	_, hasVolume := d.volume(v)
+	return hasVolume && slices.ContainsFunc(d.entriesOf(v), ownEntry.startable)
+}
+
+// isSpent tells that the boot loader has given a version's entry up.
+func (d disk) isSpent(v policy.Version) bool {
+	return slices.ContainsFunc(d.entriesOf(v), ownEntry.exhausted)
+}
+
+// startable tells that the loader can start an entry: it is whole and has tries
+// left.
+func (e ownEntry) startable() bool { return e.whole && !e.exhausted() }
 
 // exhausted tells that the boot loader has given an entry up.
 func (e ownEntry) exhausted() bool { return e.Name.Counted && e.Name.TriesLeft == 0 }

@@ -67,6 +67,33 @@ func StartWith(t testing.TB, elements string) *Bus {
 	return b
 }
 
+// systemBus is what dbus-daemon's own system.conf lays down before the files of
+// the services: method calls and names are denied.
+const systemBus = `<policy context="default">
+  <allow user="*"/>
+  <deny own="*"/>
+  <deny send_type="method_call"/>
+  <allow send_type="signal"/>
+  <allow send_requested_reply="true" send_type="method_return"/>
+  <allow send_requested_reply="true" send_type="error"/>
+  <allow receive_type="method_call"/>
+  <allow receive_type="method_return"/>
+  <allow receive_type="error"/>
+  <allow receive_type="signal"/>
+  <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+</policy>
+`
+
+// StartSystem starts a bus like the system's with the policy files of services.
+func StartSystem(t testing.TB, policyFiles ...string) *Bus {
+	t.Helper()
+	elements := systemBus
+	for _, file := range policyFiles {
+		elements += "<include>" + file + "</include>"
+	}
+	return StartWith(t, elements)
+}
+
 // folder is a temporary folder with a short path, for socket addresses are
 // short, that other users can enter; t.TempDir is neither.
 func folder(t testing.TB) string {

@@ -37,23 +37,6 @@ const (
 	growthDescriptors = 2
 )
 
-// systemBus is what dbus-daemon's own system.conf lays down before the files
-// of the services, and then the one we ship.
-const systemBus = `<policy context="default">
-  <allow user="*"/>
-  <deny own="*"/>
-  <deny send_type="method_call"/>
-  <allow send_type="signal"/>
-  <allow send_requested_reply="true" send_type="method_return"/>
-  <allow send_requested_reply="true" send_type="error"/>
-  <allow receive_type="method_call"/>
-  <allow receive_type="method_return"/>
-  <allow receive_type="error"/>
-  <allow receive_type="signal"/>
-  <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
-</policy>
-<include>%s</include>`
-
 // served is a victim whose daemon runs on a bus of its own.
 type served struct {
 	*victim
@@ -70,7 +53,7 @@ func newServed(t *testing.T) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{victim: newVictim(t), bus: dbustest.StartWith(t, fmt.Sprintf(systemBus, policy)), stderr: &bytes.Buffer{}, ended: make(chan struct{})}
+	s := &served{victim: newVictim(t), bus: dbustest.StartSystem(t, policy), stderr: &bytes.Buffer{}, ended: make(chan struct{})}
 	s.daemon = exec.Command(filepath.Join(programs, "updaterd"), "--root", s.root, "--bus", s.bus.Address)
 	s.daemon.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	s.daemon.Stderr = s.stderr
