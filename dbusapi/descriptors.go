@@ -62,14 +62,7 @@ func (c *descriptorConn) Read(p []byte) (int, error) {
 	if !c.begun {
 		return c.UnixConn.Read(p)
 	}
-	for len(c.unread) == 0 {
-		if err := c.next(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, c.unread)
-	c.unread = c.unread[n:]
-	return n, nil
+	return takeUnread(p, &c.unread, c.next)
 }
 
 // next reads one message; unread stays empty when it is no answer.

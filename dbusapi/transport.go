@@ -74,13 +74,18 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 	if !c.begun {
 		return c.Conn.Read(p)
 	}
-	for len(c.unread) == 0 {
-		if err := c.next(); err != nil {
+	return takeUnread(p, &c.unread, c.next)
+}
+
+// takeUnread moves what is unread to p, once next has put something there.
+func takeUnread(p []byte, unread *[]byte, next func() error) (int, error) {
+	for len(*unread) == 0 {
+		if err := next(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p, c.unread)
-	c.unread = c.unread[n:]
+	n := copy(p, *unread)
+	*unread = (*unread)[n:]
 	return n, nil
 }
 
