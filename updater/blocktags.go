@@ -75,7 +75,8 @@ func (t *blockTags) Write(p []byte) (int, error) {
 func (t *blockTags) seal(block []byte) []byte {
 	nonce := make([]byte, t.mac.NonceSize())
 	binary.BigEndian.PutUint64(nonce[4:], t.count)
-	return t.mac.Seal(t.tags, nonce, nil, block)
+	// Seal makes room for one tag at a time, and copies all others for it.
+	return t.mac.Seal(slices.Grow(t.tags, t.mac.Overhead()), nonce, nil, block)
 }
 
 // Reset forgets all bytes.
