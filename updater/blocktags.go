@@ -39,7 +39,7 @@ type blockTags struct {
 
 func newBlockTags() *blockTags {
 	key := make([]byte, tagKeyBytes)
-	rand.Read(key) //nolint:errcheck // it never fails
+	rand.Read(key) // it never fails
 	// The only errors these two have are of a wrong key or block size.
 	block, _ := aes.NewCipher(key)
 	mac, _ := cipher.NewGCM(block)
@@ -76,7 +76,7 @@ func (t *blockTags) seal(block []byte) []byte {
 	nonce := make([]byte, t.mac.NonceSize())
 	binary.BigEndian.PutUint64(nonce[4:], t.count)
 	// Seal makes room for one tag at a time, and copies all others for it.
-	return t.mac.Seal(slices.Grow(t.tags, t.mac.Overhead()), nonce, nil, block)
+	return t.mac.Seal(slices.Grow(t.tags, t.mac.Overhead()), nonce, nil, block) //nolint:gosec // the nonce is the number of the block
 }
 
 // Reset forgets all bytes.
