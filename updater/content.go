@@ -5,6 +5,7 @@ package updater
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
 
 	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/policy"
@@ -46,11 +47,11 @@ func (c *Config) checkBinding(uki efi.UKI, f *fetched) error {
 	if err != nil {
 		return fmt.Errorf("efiboot: .cmdline: %w", err)
 	}
-	offset, err := hashOffset(line, f.core.File)
+	offset, err := hashOffset(line, f.core.facts)
 	if err != nil {
 		return err
 	}
-	_, found, err := verity.RootHash(f.core.File, f.core.Len(), offset)
+	_, found, err := verity.RootHash(f.core.facts, f.core.sizeBytes, offset)
 	if err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
@@ -58,6 +59,16 @@ func (c *Config) checkBinding(uki efi.UKI, f *fetched) error {
 		return fmt.Errorf("efiboot boots the image with root hash %.16s…, core has root hash %.16x…", wanted, found)
 	}
 	return nil
+}
+
+// coreHashOffset is where the hash tree begins in the core image of a release,
+// whose beginning head has.
+func coreHashOffset(f *fetched, head io.ReaderAt) (int64, error) {
+	uki, err := efi.ReadUKI(f.efiboot.File, f.efiboot.Len())
+	if err != nil {
+		return 0, err
+	}
+	return hashOffset(parseCommandLine(uki.CommandLine), head)
 }
 
 func (c *Config) checkIdentity(osRelease map[string]string, v policy.Version) error {
