@@ -4,8 +4,10 @@ package updater
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/policy"
@@ -21,7 +23,7 @@ import (
 // version, and made for each other.
 func (c *Config) checkContent(f *fetched) error {
 	if !c.Trust.ContentBinding {
-		return nil
+		return means(ErrContentMismatch, checkNotCompact(f))
 	}
 	uki, err := efi.ReadUKI(f.efiboot.File, f.efiboot.Len())
 	if err != nil {
@@ -31,6 +33,28 @@ func (c *Config) checkContent(f *fetched) error {
 	}
 	if err != nil {
 		return means(ErrContentMismatch, err)
+	}
+	return nil
+}
+
+// compactMagics begin the files from which a core image is made (RFC 8878,
+// 3.1.1, and package patch). They are signed like payloads, with the same comment.
+var compactMagics = []string{"\x28\xb5\x2f\xfd", "UPDPATCH"}
+
+// checkNotCompact is all that can be said of payloads that may be anything: a
+// compact form is none. With content binding a core image is a file system.
+func checkNotCompact(f *fetched) error {
+	for kind, payload := range map[payloadKind]io.ReaderAt{kindCore: f.core.facts, kindEFIBoot: f.efiboot.File} {
+		begin := make([]byte, len(compactMagics[1]))
+		n, err := payload.ReadAt(begin, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		for _, magic := range compactMagics {
+			if strings.HasPrefix(string(begin[:n]), magic) {
+				return fmt.Errorf("%s: begins with %q: it is not the payload but what its image is made from", kind, magic)
+			}
+		}
 	}
 	return nil
 }
