@@ -69,7 +69,7 @@ func workersFor(h patch.Header) (int, error) {
 	computed, piece := h.Result.SizeBytes, int64(0)
 	for _, p := range h.Pieces {
 		computed -= p.Bytes
-		piece = max(piece, p.WindowBytes+p.Bytes+p.FrameBytes)
+		piece = max(piece, p.WindowBytes()+p.Bytes+p.FrameBytes)
 	}
 	for workers := int64(rebuildWorkers); workers > 0; workers-- {
 		if computed+workers*piece <= rebuildBytes {

@@ -44,15 +44,18 @@ var compactMagics = []string{"\x28\xb5\x2f\xfd", "UPDPATCH"}
 // checkNotCompact is all that can be said of payloads that may be anything: a
 // compact form is none. With content binding a core image is a file system.
 func checkNotCompact(f *fetched) error {
-	for kind, payload := range map[payloadKind]io.ReaderAt{kindCore: f.core.facts, kindEFIBoot: f.efiboot.File} {
+	for _, p := range []struct {
+		kind  payloadKind
+		bytes io.ReaderAt
+	}{{kindCore, f.core.facts}, {kindEFIBoot, f.efiboot.File}} {
 		begin := make([]byte, len(compactMagics[1]))
-		n, err := payload.ReadAt(begin, 0)
+		n, err := p.bytes.ReadAt(begin, 0)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("%s: %w", kind, err)
+			return fmt.Errorf("%s: %w", p.kind, err)
 		}
 		for _, magic := range compactMagics {
 			if strings.HasPrefix(string(begin[:n]), magic) {
-				return fmt.Errorf("%s: begins with %q: it is not the payload but what its image is made from", kind, magic)
+				return fmt.Errorf("%s: begins with %q: no payload, but what a core image is made from", p.kind, magic)
 			}
 		}
 	}

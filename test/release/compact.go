@@ -120,12 +120,11 @@ func imageOf(content []byte) patch.Image {
 func piece(base, result []byte, begin, end int64) (patch.Piece, []byte, error) {
 	low := min(max(0, begin-patchWindowBytes), int64(len(base)))
 	high := min(end+patchWindowBytes, int64(len(base)))
-	p := patch.Piece{Bytes: end - begin, WindowOffset: low, WindowBytes: high - low}
-	if p.WindowBytes <= 0 {
-		p.WindowOffset, p.WindowBytes = 0, 0
+	frame, err := zstdFrame(result[begin:end], base[low:high])
+	p := patch.Piece{Bytes: end - begin, FrameBytes: int64(len(frame))}
+	if low < high {
+		p.Window = []patch.Part{{Offset: low, Bytes: high - low}}
 	}
-	frame, err := zstdFrame(result[begin:end], base[p.WindowOffset:p.WindowOffset+p.WindowBytes])
-	p.FrameBytes = int64(len(frame))
 	return p, frame, err
 }
 
