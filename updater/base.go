@@ -19,7 +19,7 @@ const (
 	rebuildWorkers = 2
 	// rebuildBytes is the memory a rebuild may take; the whole program stays
 	// below 128 MiB with it.
-	rebuildBytes = 96 << 20
+	rebuildBytes = 104 << 20
 )
 
 // errMemory is about a patch made for machines with more room than we take.

@@ -3,11 +3,9 @@
 package updater
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/clipos/updater/policy"
 )
@@ -102,7 +100,7 @@ func (r *run) offers(ctx context.Context, s signed) (offer, error) {
 		}
 	}
 	o.forms = append(o.forms, form{MethodPlain, kindCore, o.coreBytes})
-	return o, r.sortForms(o)
+	return o, r.preferCached(o)
 }
 
 // sizeBytes is what the server says a payload measures, -1 when it does not.
@@ -135,12 +133,12 @@ func (o offer) maxBytes(f form) int64 {
 	return o.coreBytes - 1
 }
 
-// sortForms puts in front what the least is left to fetch of: an image that an
-// earlier run had to fetch as it is need not be fetched as anything else. Where
-// the server does not tell sizes, the order stays.
-func (r *run) sortForms(o offer) error {
-	left := map[payloadKind]int64{}
-	for _, f := range o.forms {
+// preferCached puts a form in front that an earlier run had to fall back on, and
+// of which less is left to fetch than of the one before it. Where the server
+// does not tell sizes, the order stays.
+func (r *run) preferCached(o offer) error {
+	best, least := 0, int64(-1)
+	for i, f := range o.forms {
 		if f.sizeBytes < 0 {
 			return nil
 		}
@@ -148,9 +146,13 @@ func (r *run) sortForms(o offer) error {
 		if err != nil {
 			return err
 		}
-		left[f.kind] = f.sizeBytes - have
+		if left := f.sizeBytes - have; least < 0 || have > 0 && left < least {
+			best, least = i, left
+		}
 	}
-	slices.SortStableFunc(o.forms, func(a, b form) int { return cmp.Compare(left[a.kind], left[b.kind]) })
+	preferred := o.forms[best]
+	copy(o.forms[1:best+1], o.forms[:best])
+	o.forms[0] = preferred
 	return nil
 }
 

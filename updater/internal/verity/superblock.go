@@ -50,7 +50,7 @@ const (
 // the superblock begins.
 const (
 	HeadBytes = maxBlockBytes
-	TopBytes  = superblockBytes + 2*maxBlockBytes
+	TopBytes  = SuperblockBytes + 2*maxBlockBytes
 )
 
 // digests are the algorithms by their names in the kernel's crypto API.
