@@ -30,10 +30,11 @@ type image struct {
 	rebuild func(ctx context.Context, write func(p []byte) error) error
 	// maxBytes is the most it may have, as far as is known before it is read.
 	maxBytes int64
-	// sizeBytes and facts, what checkContent looks at, are there once the
-	// image has been read.
+	// sizeBytes, facts, what checkContent looks at, and tags, of the image and
+	// not of the file, are there once the image has been read.
 	sizeBytes int64
 	facts     io.ReaderAt
+	tags      *blockTags
 }
 
 func (i *image) close() error {
@@ -83,7 +84,7 @@ func (r *run) formSignature(ctx context.Context, o offer, f form) (minisig.Signa
 func (r *run) readImage(ctx context.Context, f *fetched) error {
 	i := f.core
 	if i.method == MethodPlain {
-		i.sizeBytes, i.facts = i.file.Len(), i.file.File
+		i.sizeBytes, i.facts, i.tags = i.file.Len(), i.file.File, i.file.tags
 		return nil
 	}
 	before, err := r.prepare(ctx, i, f.version)
@@ -112,7 +113,7 @@ func (r *run) prepare(ctx context.Context, i *image, to policy.Version) (readByt
 // tryRebuild rebuilds an image to verify it, and keeps of it what checkContent
 // needs.
 func (r *run) tryRebuild(ctx context.Context, f *fetched, beforeBytes int64) error {
-	i, verifier := f.core, r.config.key.NewVerifier(f.core.signature)
+	i, verifier, tags := f.core, r.config.key.NewVerifier(f.core.signature), newBlockTags()
 	facts := newSample(func(head io.ReaderAt) (int64, error) { return coreHashOffset(f, head) })
 	total := int64(0)
 	if i.sizeBytes > 0 {
@@ -120,6 +121,7 @@ func (r *run) tryRebuild(ctx context.Context, f *fetched, beforeBytes int64) err
 	}
 	err := i.rebuild(ctx, func(p []byte) error {
 		verifier.Write(p) //nolint:errcheck // a hash does not fail
+		tags.Write(p)     //nolint:errcheck // nor does a tag
 		facts.Write(p)    //nolint:errcheck // nor this
 		r.progress.bytes(beforeBytes+verifier.Len(), total)
 		return nil
@@ -127,7 +129,7 @@ func (r *run) tryRebuild(ctx context.Context, f *fetched, beforeBytes int64) err
 	if err == nil {
 		err = verifier.Verify()
 	}
-	i.sizeBytes, i.facts = verifier.Len(), facts
+	i.sizeBytes, i.facts, i.tags = verifier.Len(), facts, tags
 	return err
 }
 
