@@ -25,9 +25,9 @@ var (
 )
 
 // newest is the release that the machine's server offers.
-func (s *system) newest() release.Release { return release.At(s.webroot, "clipos", alpha3) }
+func (s *system) newest() *release.Release { return release.At(s.webroot, "clipos", alpha3) }
 
-func (s *system) old(version string) release.Release {
+func (s *system) old(version string) *release.Release {
 	return release.At(s.webroot, "clipos", version)
 }
 
@@ -483,7 +483,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	if err != nil || l.leftBytes.Add(-int64(n)) > 0 {
 		return n, err
 	}
-	http.NewResponseController(l.ResponseWriter).Flush() //nolint:errcheck // cut anyway
+	_ = http.NewResponseController(l.ResponseWriter).Flush() // cut anyway
 	panic(http.ErrAbortHandler)
 }
 

@@ -23,22 +23,22 @@ const (
 )
 
 // At is the release of a version that Build laid out under webroot.
-func At(webroot, product, version string) Release {
+func At(webroot, product, version string) *Release {
 	dist := filepath.Join(webroot, "dist", version)
-	return Release{
+	return &Release{
 		Product: product, Version: version,
 		Core: filepath.Join(dist, product+"-core"), Efiboot: filepath.Join(dist, product+"-efiboot"),
 	}
 }
 
 // CompressedFile is where the compressed core image of r is published.
-func (r Release) CompressedFile() string { return r.Core + ".zst" }
+func (r *Release) CompressedFile() string { return r.Core + ".zst" }
 
 // PatchFile is where the patch from a version to r is published.
-func (r Release) PatchFile(from string) string { return r.Core + ".from-" + from + ".patch" }
+func (r *Release) PatchFile(from string) string { return r.Core + ".from-" + from + ".patch" }
 
 // Publish puts a file beside the payloads and signs it as one of r's.
-func (r Release) Publish(ctx context.Context, path string, content []byte, k Key) error {
+func (r *Release) Publish(ctx context.Context, path string, content []byte, k Key) error {
 	if err := os.WriteFile(path+".new", content, 0o644); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (r Release) Publish(ctx context.Context, path string, content []byte, k Key
 }
 
 // Compress publishes the compressed core image.
-func (r Release) Compress(ctx context.Context, k Key) error {
+func (r *Release) Compress(ctx context.Context, k Key) error {
 	image, err := os.ReadFile(r.Core)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (r Release) Compress(ctx context.Context, k Key) error {
 
 // PatchFrom publishes the patch that makes r's core image from that of base.
 // change, which may be nil, is done to what the patch says of itself.
-func (r Release) PatchFrom(ctx context.Context, base Release, k Key, change func(*patch.Header)) error {
+func (r *Release) PatchFrom(ctx context.Context, base *Release, k Key, change func(*patch.Header)) error {
 	content, err := Patch(ctx, base, r, change)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (r Release) PatchFrom(ctx context.Context, base Release, k Key, change func
 }
 
 // Patch makes a patch.
-func Patch(ctx context.Context, from, to Release, change func(*patch.Header)) ([]byte, error) {
+func Patch(ctx context.Context, from, to *Release, change func(*patch.Header)) ([]byte, error) {
 	base, err := os.ReadFile(from.Core)
 	result, err2 := os.ReadFile(to.Core)
 	if err := errors.Join(err, err2); err != nil {
