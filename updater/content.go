@@ -4,7 +4,10 @@ package updater
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/policy"
@@ -20,7 +23,7 @@ import (
 // version, and made for each other.
 func (c *Config) checkContent(f *fetched) error {
 	if !c.Trust.ContentBinding {
-		return nil
+		return means(ErrContentMismatch, checkNotCompact(f))
 	}
 	uki, err := efi.ReadUKI(f.efiboot.File, f.efiboot.Len())
 	if err != nil {
@@ -30,6 +33,31 @@ func (c *Config) checkContent(f *fetched) error {
 	}
 	if err != nil {
 		return means(ErrContentMismatch, err)
+	}
+	return nil
+}
+
+// compactMagics begin the files from which a core image is made (RFC 8878,
+// 3.1.1, and package patch). They are signed like payloads, with the same comment.
+var compactMagics = []string{"\x28\xb5\x2f\xfd", "UPDPATCH"}
+
+// checkNotCompact is all that can be said of payloads that may be anything: a
+// compact form is none. With content binding a core image is a file system.
+func checkNotCompact(f *fetched) error {
+	for _, p := range []struct {
+		kind  payloadKind
+		bytes io.ReaderAt
+	}{{kindCore, f.core.facts}, {kindEFIBoot, f.efiboot.File}} {
+		begin := make([]byte, len(compactMagics[1]))
+		n, err := p.bytes.ReadAt(begin, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: %w", p.kind, err)
+		}
+		for _, magic := range compactMagics {
+			if strings.HasPrefix(string(begin[:n]), magic) {
+				return fmt.Errorf("%s: begins with %q: no payload, but what a core image is made from", p.kind, magic)
+			}
+		}
 	}
 	return nil
 }
@@ -46,11 +74,11 @@ func (c *Config) checkBinding(uki efi.UKI, f *fetched) error {
 	if err != nil {
 		return fmt.Errorf("efiboot: .cmdline: %w", err)
 	}
-	offset, err := hashOffset(line, f.core.File)
+	offset, err := hashOffset(line, f.core.facts)
 	if err != nil {
 		return err
 	}
-	_, found, err := verity.RootHash(f.core.File, f.core.Len(), offset)
+	_, found, err := verity.RootHash(f.core.facts, f.core.sizeBytes, offset)
 	if err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
@@ -58,6 +86,16 @@ func (c *Config) checkBinding(uki efi.UKI, f *fetched) error {
 		return fmt.Errorf("efiboot boots the image with root hash %.16s…, core has root hash %.16x…", wanted, found)
 	}
 	return nil
+}
+
+// coreHashOffset is where the hash tree begins in the core image of a release,
+// whose beginning head has.
+func coreHashOffset(f *fetched, head io.ReaderAt) (int64, error) {
+	uki, err := efi.ReadUKI(f.efiboot.File, f.efiboot.Len())
+	if err != nil {
+		return 0, err
+	}
+	return hashOffset(parseCommandLine(uki.CommandLine), head)
 }
 
 func (c *Config) checkIdentity(osRelease map[string]string, v policy.Version) error {

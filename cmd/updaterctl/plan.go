@@ -35,12 +35,16 @@ func (o *output) plan(p updater.Plan) error {
 	return o.table(f)
 }
 
-// download is what comes from the server, and what is there already.
+// download is what comes from the server, as what, and what is there already.
 func download(p updater.Plan) string {
+	text := orUnknown(p.DownloadBytes)
 	if p.ReuseBytes > 0 {
-		return size(p.DownloadBytes) + ", " + size(p.ReuseBytes) + " are here already"
+		text = size(p.DownloadBytes) + ", " + size(p.ReuseBytes) + " are here already"
 	}
-	return orUnknown(p.DownloadBytes)
+	if p.Method != "" {
+		text += " (" + clean(string(p.Method)) + ")"
+	}
+	return text
 }
 
 // volume is where the image goes, and instead of what.
