@@ -210,6 +210,7 @@ func (r *Root) Has(v policy.Version) bool {
 	info, err := os.Lstat(r.Release(v))
 	return err == nil && info.IsDir()
 }
+
 // Interrupt has f called before every change that a power cut may come
 // between, with what it is and where. An error of f is that of the change; it
 // is for tests of what is left then.
