@@ -41,7 +41,15 @@ type verb struct {
 }
 
 func verbs() []verb {
-	return []verb{}
+	return []verb{
+		{name: "keygen", options: keygen},
+		{name: "add", argument: "VERSION", options: add},
+		{name: "verify", options: verify},
+		{name: "promote", argument: "VERSION", options: promote},
+		{name: "list", options: list},
+		{name: "prune", options: prune},
+		{name: "serve", options: serve},
+	}
 }
 
 // common are the options of every verb, to be stored in c.
