@@ -85,7 +85,7 @@ func TestColourOnATerminal(t *testing.T) {
 func TestDumbTerminal(t *testing.T) {
 	t.Setenv("TERM", "dumb")
 	terminal, _ := screen(t)
-	if o := newOutput(terminal, false); o.terminal || o.colour {
+	if o := newOutput(terminal, false); o.Terminal || o.Colour {
 		t.Errorf("%+v", o)
 	}
 }
