@@ -43,6 +43,7 @@ type verb struct {
 
 func verbs() []verb {
 	return []verb{
+		{name: "nginx", options: nginxVerb},
 		{name: "fleet", argument: "LOG...", options: fleetVerb},
 	}
 }

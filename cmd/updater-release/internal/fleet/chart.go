@@ -4,16 +4,17 @@ package fleet
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Sizes of a chart in units of its drawing, which a browser scales.
+// Sizes of a chart in units of its drawing, 880 by 260 in page.html, which a
+// browser scales.
 const (
-	chartWidth   = 880.0
-	chartHeight  = 260.0
 	chartLeft    = 64.0 // room for the labels of the axis
+	chartRight   = 866.0
 	chartTop     = 10.0
 	chartBottom  = 226.0
 	maxChartDays = 120
@@ -64,6 +65,7 @@ type part struct {
 // newChart draws; every series has a value for each of days. format writes a
 // value.
 func newChart(title string, days []string, all []series, format func(float64) string) chart {
+	all = slices.DeleteFunc(all, func(s series) bool { return slices.Max(append(s.Values, 0)) == 0 })
 	c := chart{Label: title, Legend: all}
 	first := max(0, len(days)-maxChartDays)
 	c.Cut = first > 0
@@ -76,7 +78,7 @@ func newChart(title string, days []string, all []series, format func(float64) st
 	for v := 0.0; v <= top; v += step {
 		c.Ticks = append(c.Ticks, tick{y(v), format(v)})
 	}
-	width := (chartWidth - chartLeft) / float64(max(1, len(days)-first))
+	width := (chartRight - chartLeft) / float64(max(1, len(days)-first))
 	// Columns of a few days are no walls.
 	bar := min(width*0.86, 72)
 	every := max(1, int(math.Ceil(float64(len(days)-first)/10)))

@@ -126,14 +126,11 @@ func Percent(n, of int) string {
 
 func (r *Report) tiles() []tile {
 	tiles := []tile{{thousands(int64(r.Active)), fmt.Sprintf("machines seen in %d days", r.WindowDays), ""}}
-	if len(r.Versions) > 0 {
-		newest := r.Versions[0]
-		tiles = append(tiles, tile{Percent(newest.Machines, r.Active), "run " + newest.Version, "good"})
-	}
-	stuck := 0
+	offered, running, stuck := 0, 0, 0
 	for _, roll := range r.Rollouts {
-		stuck += roll.Stuck
+		offered, running, stuck = offered+roll.Offered, running+roll.Running, stuck+roll.Stuck
 	}
+	tiles = append(tiles, tile{Percent(running, offered), "run what they were offered", "good"})
 	bytes := int64(0)
 	for _, day := range r.Served {
 		for _, t := range day.Kinds {

@@ -137,8 +137,12 @@ func (c *count) byVersion(machines []int) map[string]int {
 
 func (c *count) served() []Served {
 	list := []Served{}
-	for _, d := range slices.Sorted(maps.Keys(c.traffic)) {
-		list = append(list, Served{d.date(), c.traffic[d]})
+	for d := dayOf(c.from); d <= dayOf(c.to) && c.requests > 0; d++ {
+		kinds := c.traffic[d]
+		if kinds == nil {
+			kinds = map[Kind]Traffic{}
+		}
+		list = append(list, Served{d.date(), kinds})
 	}
 	return list
 }
