@@ -116,12 +116,13 @@ func scale(highest float64) (step, top float64) {
 	const ticks = 4
 	step = math.Pow(10, math.Floor(math.Log10(highest/ticks)))
 	for _, factor := range []float64{1, 2, 2.5, 5, 10} {
-		if step*factor*ticks >= highest {
+		// Machines and bytes are whole.
+		if step*factor*ticks >= highest && step*factor == math.Floor(step*factor) {
 			step *= factor
 			break
 		}
 	}
-	step = max(step, 1) // machines and bytes are whole
+	step = max(step, 1)
 	return step, math.Ceil(highest/step) * step
 }
 
