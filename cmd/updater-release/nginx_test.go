@@ -43,7 +43,7 @@ func (r *replica) offers(ids []string) []string {
 	for first := range 8 {
 		wait.Go(func() {
 			for i := first; i < len(ids); i += 8 {
-				_, offered[i] = r.ask(client, http.MethodGet, document, machineHeader(ids[i]))
+				offered[i] = r.ask(client, http.MethodGet, document, machineHeader(ids[i])).body
 			}
 		})
 	}
@@ -103,10 +103,10 @@ func TestNginxReplicasAgree(t *testing.T) {
 		}
 	}
 	// What was fetched in part from one is completed from the other.
-	headA, _ := a.ask(a.client(), http.MethodHead, "/dist/5.1.0/clipos-core", nil)
-	headB, _ := b.ask(b.client(), http.MethodHead, "/dist/5.1.0/clipos-core", nil)
-	if tag := headA.Header.Get("ETag"); tag == "" || tag != headB.Header.Get("ETag") {
-		t.Errorf("validators %q and %q", tag, headB.Header.Get("ETag"))
+	headA := a.ask(a.client(), http.MethodHead, "/dist/5.1.0/clipos-core", nil)
+	headB := b.ask(b.client(), http.MethodHead, "/dist/5.1.0/clipos-core", nil)
+	if tag := headA.header.Get("ETag"); tag == "" || tag != headB.header.Get("ETag") {
+		t.Errorf("validators %q and %q", tag, headB.header.Get("ETag"))
 	}
 }
 
@@ -162,15 +162,15 @@ func TestNginxChannels(t *testing.T) {
 		{"long", strings.Repeat("f", 4000), "5.0.0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			response, body := r.ask(client, http.MethodGet, document, machineHeader(c.machine))
-			if response.StatusCode != http.StatusOK || body != fmt.Sprintf("version = %q\n", c.want) {
-				t.Errorf("status %d, %q, want %s", response.StatusCode, body, c.want)
+			got := r.ask(client, http.MethodGet, document, machineHeader(c.machine))
+			if got.status != http.StatusOK || got.body != fmt.Sprintf("version = %q\n", c.want) {
+				t.Errorf("status %d, %q, want %s", got.status, got.body, c.want)
 			}
 		})
 	}
 	t.Run("no header", func(t *testing.T) {
-		if _, body := r.ask(client, http.MethodGet, document, nil); body != "version = \"5.0.0\"\n" {
-			t.Error(body)
+		if got := r.ask(client, http.MethodGet, document, nil); got.body != "version = \"5.0.0\"\n" {
+			t.Error(got.body)
 		}
 	})
 }
@@ -210,17 +210,17 @@ func TestNginxCaches(t *testing.T) {
 		{"writing", http.MethodPut, "/dist/5.1.0/clipos-core", nil, 405, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			response, _ := r.ask(client, c.method, c.path, c.header)
-			if response.StatusCode != c.status {
-				t.Errorf("status %d, want %d", response.StatusCode, c.status)
+			got := r.ask(client, c.method, c.path, c.header)
+			if got.status != c.status {
+				t.Errorf("status %d, want %d", got.status, c.status)
 			}
 			for name, want := range c.want {
-				if got := response.Header.Get(name); got != want {
-					t.Errorf("%s is %q, want %q", name, got, want)
+				if value := got.header.Get(name); value != want {
+					t.Errorf("%s is %q, want %q", name, value, want)
 				}
 			}
-			if response.ProtoMajor != 2 {
-				t.Errorf("protocol %s", response.Proto)
+			if got.protocol != "HTTP/2.0" {
+				t.Errorf("protocol %s", got.protocol)
 			}
 		})
 	}
@@ -341,8 +341,8 @@ func TestNginxTakesThousandsOfMachines(t *testing.T) {
 	}
 	client := r.client()
 	for _, id := range []string{ids[0], ids[9_999], ids[19_999]} {
-		if _, body := r.ask(client, http.MethodGet, document, machineHeader(id)); body != "version = \"5.1.0\"\n" {
-			t.Errorf("machine %s: %q", id, body)
+		if got := r.ask(client, http.MethodGet, document, machineHeader(id)); got.body != "version = \"5.1.0\"\n" {
+			t.Errorf("machine %s: %q", id, got.body)
 		}
 	}
 }

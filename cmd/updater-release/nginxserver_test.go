@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -157,31 +156,40 @@ func (r *replica) client() *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// answer is what a replica said.
+type answer struct {
+	status   int
+	protocol string
+	header   http.Header
+	body     string
+}
+
 // ask sends a request and reads its whole answer.
-func (r *replica) ask(client *http.Client, method, path string, header http.Header) (*http.Response, string) {
+func (r *replica) ask(client *http.Client, method, path string, header http.Header) answer {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), method, "https://"+r.address+path, nil)
 	if err != nil {
-		r.t.Fatal(err)
+		r.t.Error(err)
+		return answer{}
 	}
 	request.Header = header
 	response, err := client.Do(request)
 	if err != nil {
 		r.t.Error(err)
-		return &http.Response{Header: http.Header{}}, ""
+		return answer{}
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		r.t.Error(err)
 	}
-	return response, string(body)
+	return answer{response.StatusCode, response.Proto, response.Header, string(body)}
 }
 
 // runProgram is the program in this process.
 func runProgram(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, log bytes.Buffer
-	status = run(context.Background(), args, strings.NewReader(stdin), &out, &log)
+	status = run(t.Context(), args, strings.NewReader(stdin), &out, &log)
 	return status, out.String(), log.String()
 }

@@ -92,7 +92,7 @@ func (c *count) pass(unix int64) {
 func (c *count) active(d day) []int {
 	sum := make([]int, len(c.versions.texts))
 	for i := range c.options.Days {
-		for v, n := range c.seen[d-day(i)] { //nolint:gosec // as in pass
+		for v, n := range c.seen[d-day(i)] {
 			sum[v] += n
 		}
 	}

@@ -70,24 +70,24 @@ func parseEntry(line []byte, latest time.Time) (entry, error) {
 		unix: at.Unix(), version: l.Version, channel: l.Channel, offered: l.Offered,
 		kind: kindOf(l.Path), failed: status >= 400, bytes: l.Bytes,
 	}
-	if err := e.machine.parse(l.Machine); err != nil {
+	if e.machine, err = parseMachineID(l.Machine); err != nil {
 		return entry{}, err
 	}
 	return e, nil
 }
 
-// parse reads 32 hexadecimal digits, or nothing.
-func (m *MachineID) parse(s string) error {
+// parseMachineID reads 32 hexadecimal digits, or nothing.
+func parseMachineID(s string) (m MachineID, err error) {
 	if s == "" {
-		return nil
+		return m, nil
 	}
 	if len(s) != 2*len(m) {
-		return fmt.Errorf("%w: machine %.40q", errDamaged, s)
+		return m, fmt.Errorf("%w: machine %.40q", errDamaged, s)
 	}
 	if _, err := hex.Decode(m[:], []byte(s)); err != nil {
-		return fmt.Errorf("%w: machine %.40q", errDamaged, s)
+		return m, fmt.Errorf("%w: machine %.40q", errDamaged, s)
 	}
-	return nil
+	return m, nil
 }
 
 // Kind is what was asked for; the value is its name in reports.

@@ -85,7 +85,7 @@ func (s *source) line() ([]byte, error) {
 }
 
 // sources is a heap of logs, the one with the oldest next entry on top.
-type sources []*source
+type sources []*source //nolint:recvcheck // container/heap changes the length of what it sorts
 
 func (s sources) Len() int           { return len(s) }
 func (s sources) Less(i, j int) bool { return s[i].next.unix < s[j].next.unix }
