@@ -148,7 +148,7 @@ func TestNginxChannels(t *testing.T) {
 		{"listed", "0123456789abcdef0123456789abcdef", "5.2.0-beta.1"},
 		{"listed, capital letters", "0123456789ABCDEF0123456789abcdef", "5.2.0-beta.1"},
 		{"not listed", "1123456789abcdef0123456789abcdef", "5.0.0"},
-		{"document not there yet", "fedcba9876543210fedcba9876543210", "5.0.0"},
+		{"release not there yet", "fedcba9876543210fedcba9876543210", "5.0.0"},
 		{"channel default", "00000000000000000000000000000001", "5.0.1"},
 		{"channel include", "00000000000000000000000000000002", "5.0.2"},
 		{"channel volatile", "00000000000000000000000000000003", "5.0.3"},
@@ -190,11 +190,16 @@ func TestNginxCaches(t *testing.T) {
 			"Cache-Control": "private, no-store", "Vary": "clipos-machineid", "Content-Type": "text/plain",
 			"Etag": "", "Last-Modified": "", "Accept-Ranges": "", "Content-Encoding": "",
 		}},
-		// Two documents of one length and time would have one validator.
 		{"document, asked again", http.MethodGet, document, http.Header{
 			"If-None-Match": {"*"}, "If-Modified-Since": {"Fri, 01 Jan 2100 00:00:00 GMT"}, "Range": {"bytes=0-3"},
 		}, 200, map[string]string{"Etag": ""}},
-		{"static document", http.MethodGet, "/update/v1/clipos/versions/5.0.0", nil, 200, map[string]string{"Cache-Control": "no-cache"}},
+		{"static document", http.MethodGet, document, machineHeader("fedcba9876543210fedcba9876543210"), 200, map[string]string{
+			"Cache-Control": "private, no-store", "Vary": "clipos-machineid", "Etag": "", "Last-Modified": "",
+		}},
+		{"static document, asked again", http.MethodGet, document, http.Header{
+			"Clipos-Machineid": {"fedcba9876543210fedcba9876543210"}, "If-None-Match": {"*"}, "Range": {"bytes=0-3"}, "If-Modified-Since": {"Fri, 01 Jan 2100 00:00:00 GMT"},
+		}, 200, nil},
+		{"another product's document", http.MethodGet, "/update/v1/other/version", nil, 404, nil},
 		{"payload", http.MethodGet, "/dist/5.1.0/clipos-core", http.Header{"Accept-Encoding": {"gzip"}}, 200, map[string]string{
 			"Cache-Control": "public, max-age=31536000, immutable", "Vary": "", "Content-Type": "application/octet-stream",
 			"Accept-Ranges": "bytes", "Content-Encoding": "",
@@ -202,7 +207,7 @@ func TestNginxCaches(t *testing.T) {
 		{"part of a payload", http.MethodGet, "/dist/5.1.0/clipos-core", http.Header{"Range": {"bytes=5-9"}}, 206, map[string]string{
 			"Content-Range": "bytes 5-9/5000", "Cache-Control": "public, max-age=31536000, immutable",
 		}},
-		{"signature", http.MethodGet, "/dist/5.1.0/clipos-core.sig", nil, 200, map[string]string{"Cache-Control": "public, max-age=300"}},
+		{"signature", http.MethodGet, "/dist/5.1.0/clipos-efiboot.sig", nil, 200, map[string]string{"Cache-Control": "public, max-age=300"}},
 		{"missing payload", http.MethodGet, "/dist/5.1.0/clipos-efiboot", nil, 404, map[string]string{"Cache-Control": ""}},
 		{"folder", http.MethodGet, "/dist/5.1.0/", nil, 403, nil},
 		{"outside", http.MethodGet, "/channels.toml", nil, 404, nil},

@@ -28,19 +28,15 @@ type replica struct {
 	roots                *x509.CertPool
 }
 
-// webRoot makes a web root with the documents and one payload of versions.
-// Every document is as long and as old as the others.
+// webRoot makes a web root with a part of each release of versions, which
+// offers the first of them to whoever asks.
 func webRoot(t *testing.T, versions ...string) string {
 	t.Helper()
 	root := t.TempDir()
-	document := func(name, version string) {
-		writeFile(t, filepath.Join(root, "update/v1/clipos", name), fmt.Sprintf("version = %q\n", version))
-	}
-	document("version", versions[0])
+	writeFile(t, filepath.Join(root, "update/v1/clipos/version"), fmt.Sprintf("version = %q\n", versions[0]))
 	for _, v := range versions {
-		document("versions/"+v, v)
 		writeFile(t, filepath.Join(root, "dist", v, "clipos-core"), strings.Repeat(v, 1000))
-		writeFile(t, filepath.Join(root, "dist", v, "clipos-core.sig"), "signature of "+v)
+		writeFile(t, filepath.Join(root, "dist", v, "clipos-efiboot.sig"), "signature of "+v)
 	}
 	return root
 }

@@ -15,6 +15,10 @@
 //	$updater_channel → $updater_offered    the channel's version, or split_clients
 //	                                       while it is on its way
 //
+// The answer is made of $updater_offered, so the web root needs no documents
+// but the static one. That one is the answer where the release that would be
+// offered has not been copied to yet.
+//
 // Who says no id, or none that is one, is offered what all of stable may see.
 //
 // # Stages
@@ -28,8 +32,7 @@
 // # Caches
 //
 // The version document is different for each machine and must be in no shared
-// cache: it is private, varies by the header, and has no validator, since two
-// documents of equal length and time would have the same. What is below /dist/
+// cache: it is private, varies by the header, and has no validator. What is below /dist/
 // never changes but its signatures, which are made again when a key is replaced.
 //
 // # Who may lie
@@ -144,7 +147,8 @@ func (v view) Offered(c channels.Channel) string {
 	return v.Settled(c)
 }
 
-// Settled is what all of the channel may see. There is no document for "none".
+// Settled is what all of the channel may see. There is no release "none", so
+// nginx then hands out the static document.
 func (view) Settled(c channels.Channel) string {
 	if settled := c.Settled(); !settled.IsZero() {
 		return quote(settled.String())
