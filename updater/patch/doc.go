@@ -33,7 +33,7 @@
 //	bytes  what
 //	8      magic "UPDPATCH"
 //	4      format version, 1
-//	4      length of the whole header, magic included, at most 2 MiB
+//	4      length of the whole header, magic included, at most 4 MiB
 //	1+n    version of the base: its length (1 to 64), then [0-9A-Za-z.+-]
 //	1+n    version of the result, likewise
 //	8      size of the base in bytes, from 1
@@ -49,12 +49,15 @@
 //	4      number of pieces, from 1 to 65536
 //	       for each piece:
 //	4        its length in the result, from 1 to 16 MiB
-//	8        offset of its window in the base
-//	4        length of its window, at most 64 MiB; 0 for none, at offset 0
 //	4        length of its frame, from 1 to length + length/256 + 64, as
 //	         ZSTD_compressBound(3) has it
+//	1        number of parts of the base it refers to
+//	         for each part:
+//	8          its offset in the base
+//	4          its length, from 1
 //
-// A window ends within the base. Lengths of header and frames together are
+// A part ends within the base; the parts of a piece have no more than 64 MiB
+// together, may be in any order and may overlap. Lengths of header and frames together are
 // the file's size; lengths of pieces and of the dm-verity area together are
 // the size of the result. Anything else is refused, a header with bytes left
 // over too.
@@ -62,8 +65,10 @@
 // # Pieces
 //
 // The pieces follow each other in the result. Each has one zstd frame (RFC
-// 8878) whose raw content dictionary ("prefix", zstd --patch-from) is the
-// window. A frame declares its content size, which is the piece's length, has
+// 8878) whose raw content dictionary ("prefix", zstd --patch-from) is its
+// window: the parts of the base, one behind the other. Usually that is one
+// part around the same offset; where content moved, it is where it came from. A
+// frame declares its content size, which is the piece's length, has
 // a content checksum, no dictionary identifier, and a window of no more than
 // 128 MiB, which is no memory: the decoder has base and piece whole anyway.
 // A checksum that does not fit tells that the base is another one.

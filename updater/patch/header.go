@@ -22,11 +22,13 @@ var (
 const (
 	MaxPieceBytes  = 16 << 20
 	MaxWindowBytes = 64 << 20
+	// MaxWindowParts is how many parts of the base a window may have.
+	MaxWindowParts = 255
 	// MaxVerityBytes is the most that a dm-verity area may take: that of an
 	// image of about 16 GiB in blocks of 4 KiB.
 	MaxVerityBytes = 256 << 20
 
-	maxHeaderBytes  = 2 << 20
+	maxHeaderBytes  = 4 << 20
 	maxPieces       = 65536
 	maxVersionBytes = 64
 )
@@ -53,11 +55,23 @@ type Image struct {
 type Piece struct {
 	// Bytes is its length in the result.
 	Bytes int64
-	// WindowOffset and WindowBytes are the part of the base that its frame
-	// refers to.
-	WindowOffset, WindowBytes int64
 	// FrameBytes is the length of its frame in the patch.
 	FrameBytes int64
+	// Window is what its frame refers to: parts of the base, one behind the
+	// other.
+	Window []Part
+}
+
+// Part is a part of the base, in bytes.
+type Part struct{ Offset, Bytes int64 }
+
+// WindowBytes is the length of the window.
+func (p Piece) WindowBytes() int64 {
+	var sum int64
+	for _, part := range p.Window {
+		sum += part.Bytes
+	}
+	return sum
 }
 
 // Verity is the part of the result that is computed from the rest of it.

@@ -5,21 +5,15 @@ package patch
 import (
 	"context"
 	"io"
+	"sync"
 )
 
 // Patch is a patch whose header has been read and checked.
 type Patch struct {
 	file        io.ReaderAt
 	header      Header
-	framesBegin int64
-}
-
-// Open reads and checks the header of a patch whose file has been verified.
-// An error that wraps ErrMalformed names the field that is wrong; any other
-// comes from reading the file. The file is read again by Rebuild; closing it
-// is for the caller.
-func Open(file io.ReaderAt, sizeBytes int64) (*Patch, error) {
-	panic("follows")
+	headerBytes int64
+	area        *layout // nil when nothing is to be computed
 }
 
 // Header is what the patch says of itself. It is shared, not to be changed.
@@ -43,5 +37,25 @@ func (p *Patch) Header() Header { return p.header }
 // Errors: ErrMalformed, ErrBase, those of base, file and write, and that of
 // the context.
 func (p *Patch) Rebuild(ctx context.Context, base io.ReaderAt, workers int, write func(p []byte) error) error {
-	panic("follows")
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+
+	r := &rebuild{patch: p, base: io.NewSectionReader(base, 0, p.header.Base.SizeBytes), write: write}
+	if p.area != nil {
+		r.area = newArea(p.area)
+	}
+	jobs := p.jobs()
+	lines := make([]line, max(1, min(workers, len(jobs))))
+	for i := range lines {
+		lines[i] = newLine()
+		running.Go(func() { r.work(ctx, jobs, i, len(lines), lines[i]) })
+	}
+	for i, job := range jobs {
+		if err := r.pass(ctx, job, lines[i%len(lines)]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
