@@ -22,7 +22,8 @@ type options struct {
 type command struct {
 	options
 	do                 action
-	argument           string // the verb's, "" when it was left out
+	argument           string   // the verb's, "" when it was left out
+	arguments          []string // of a verb that takes any number of them
 	help, printVersion bool
 }
 
@@ -33,7 +34,7 @@ type action func(context.Context, *session) error
 type verb struct {
 	name string
 	// argument is what the usage text calls it, in brackets when it may be left
-	// out, "" when there is none.
+	// out, "" when there is none, and with "..." when there may be more than one.
 	argument string
 	// options defines the options that belong to this verb alone, and returns
 	// what it does with them.
@@ -49,6 +50,8 @@ func verbs() []verb {
 		{name: "list", options: list},
 		{name: "prune", options: prune},
 		{name: "serve", options: serve},
+		{name: "nginx", options: nginxVerb},
+		{name: "fleet", argument: "LOG...", options: fleetVerb},
 	}
 }
 
@@ -111,8 +114,10 @@ func interleaved(flags *flag.FlagSet, args []string) (words []string, err error)
 
 // take finds the verb's argument in words.
 func (c *command) take(v verb, words []string) error {
-	wanted := strings.Trim(v.argument, "[]")
+	wanted := strings.Trim(v.argument, "[].")
 	switch {
+	case strings.HasSuffix(v.argument, "...") && len(words) > 0:
+		c.arguments, words = words, nil
 	case wanted != "" && len(words) > 0:
 		c.argument, words = words[0], words[1:]
 		if c.argument == "" {

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stdout, "updater-release", version)
 		return exitOK
 	}
-	s := &session{options: c.options, argument: c.argument, in: stdin, out: console.New(stdout, c.json), log: stderr}
+	s := &session{options: c.options, argument: c.argument, arguments: c.arguments, in: stdin, out: console.New(stdout, c.json), log: stderr}
 	err = c.do(ctx, s)
 	switch {
 	case errors.Is(err, errFindings):
@@ -69,10 +69,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // session is what a verb works with.
 type session struct {
 	options
-	argument string // "" when it was left out
-	in       io.Reader
-	out      *console.Output
-	log      io.Writer // warnings, and progress where there is no terminal
+	argument  string   // "" when it was left out
+	arguments []string // of a verb that takes any number of them
+	in        io.Reader
+	out       *console.Output
+	log       io.Writer // warnings, and progress where there is no terminal
 }
 
 // warn prints what the release engineer should know and may want.

@@ -19,8 +19,8 @@ import (
 func serve(flags *flag.FlagSet) action {
 	listen := flags.String("listen", "127.0.0.1:8000", "")
 	rootFile := flags.String("ca-out", "", "")
-	certificateFile := flags.String("tls-cert", "", "")
-	keyFile := flags.String("tls-key", "", "")
+	certificateFile := flags.String("certificate", "", "")
+	keyFile := flags.String("certificate-key", "", "")
 	return func(ctx context.Context, s *session) error {
 		root, _, err := s.root()
 		if err != nil {
@@ -54,11 +54,11 @@ func serve(flags *flag.FlagSet) action {
 func loadCertificate(certificate, key, rootFile string) (tls.Certificate, []byte, error) {
 	switch {
 	case certificate == "" && key == "" && rootFile == "":
-		return tls.Certificate{}, nil, hinted{errors.New("nobody could trust a certificate made for now"), "--ca-out FILE for its root, or --tls-cert FILE --tls-key FILE"}
+		return tls.Certificate{}, nil, hinted{errors.New("nobody could trust a certificate made for now"), "--ca-out FILE for its root, or --certificate FILE --certificate-key FILE"}
 	case certificate == "" && key == "":
 		return serving.NewCertificate()
 	case rootFile != "":
-		return tls.Certificate{}, nil, errors.New("--ca-out is for a certificate made for now, not for --tls-cert")
+		return tls.Certificate{}, nil, errors.New("--ca-out is for a certificate made for now, not for --certificate")
 	}
 	c, err := tls.LoadX509KeyPair(certificate, key)
 	return c, nil, err
