@@ -63,8 +63,9 @@ func (j *Judge) Content(v policy.Version, core, efiboot *io.SectionReader) error
 	return j.config.checkPayloads(v, core, efiboot)
 }
 
-// VersionDocument reads what a server answers when it is asked for the version.
-func (j *Judge) VersionDocument(text []byte) (policy.Version, error) {
+// ParseVersionDocument reads what a server answers when it is asked for the
+// version, as an update does.
+func ParseVersionDocument(text []byte) (policy.Version, error) {
 	if len(text) > maxVersionDocumentBytes {
 		return policy.Version{}, fmt.Errorf("%w: %d bytes, at most %d are accepted", ErrResponseTooLarge, len(text), maxVersionDocumentBytes)
 	}

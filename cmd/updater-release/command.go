@@ -44,6 +44,13 @@ type verb struct {
 
 func verbs() []verb {
 	return []verb{
+		{name: "keygen", options: keygen},
+		{name: "add", argument: "VERSION", options: add},
+		{name: "verify", options: verify},
+		{name: "promote", argument: "VERSION", options: promote},
+		{name: "list", options: list},
+		{name: "prune", options: prune},
+		{name: "serve", options: serve},
 		{name: "nginx", options: nginxVerb},
 		{name: "fleet", argument: "LOG...", options: fleetVerb},
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/jedisct1/go-minisign"
@@ -97,7 +96,7 @@ func writeNew(file string, text []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(f, string(text))
+	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(file))
 	}

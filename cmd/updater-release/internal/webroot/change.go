@@ -66,8 +66,11 @@ func (r *Root) Offer(v policy.Version) error {
 	if err := r.mkdir(filepath.Dir(r.Document())); err != nil {
 		return err
 	}
-	return r.replace(filepath.Join(staging, "version"), r.Document(), fileMode, fmt.Appendf(nil, "version = %q\n", v))
+	return r.replace(filepath.Join(staging, "version"), r.Document(), fileMode, []byte(DocumentText(v)))
 }
+
+// DocumentText is the version document that offers a version.
+func DocumentText(v policy.Version) string { return fmt.Sprintf("version = %q\n", v) }
 
 // ReplaceFile writes a file outside the web root that goes with it, by a
 // rename: it is the old one or the new one, whatever happens. Its mode stays.
