@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -115,17 +116,17 @@ func interleaved(flags *flag.FlagSet, args []string) (words []string, err error)
 // take finds the verb's argument in words.
 func (c *command) take(v verb, words []string) error {
 	wanted := strings.Trim(v.argument, "[].")
+	if slices.Contains(words, "") {
+		// A script's unset variable is not meant to be the default.
+		return fmt.Errorf("%s: the %s is empty", v.name, strings.ToLower(cmp.Or(wanted, "argument")))
+	}
 	switch {
-	case strings.HasSuffix(v.argument, "...") && len(words) > 0:
+	case len(words) == 0 && wanted != "" && !strings.HasPrefix(v.argument, "["):
+		return fmt.Errorf("%s: %s is missing", v.name, wanted)
+	case strings.HasSuffix(v.argument, "..."):
 		c.arguments, words = words, nil
 	case wanted != "" && len(words) > 0:
 		c.argument, words = words[0], words[1:]
-		if c.argument == "" {
-			// A script's unset variable is not meant to be the default.
-			return fmt.Errorf("%s: the %s is empty", v.name, strings.ToLower(wanted))
-		}
-	case wanted != "" && wanted == v.argument:
-		return fmt.Errorf("%s: %s is missing", v.name, wanted)
 	}
 	if len(words) > 0 {
 		return fmt.Errorf("%s: unexpected argument %q", v.name, words[0])

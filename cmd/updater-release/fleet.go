@@ -101,8 +101,8 @@ func showFleet(out *console.Output, r *fleet.Report) error {
 		_, err := fmt.Fprintf(out, "no requests, %d damaged lines\n", r.Requests.Damaged)
 		return err
 	}
-	fmt.Fprintf(out, "%d requests from %s to %s: %d machines seen in %d days, %d not seen for longer\n\n",
-		r.Requests.Total, console.Moment(r.From), console.Moment(r.To), r.Active, r.WindowDays, r.Missing)
+	fmt.Fprintf(out, "requests from %s to %s UTC; machines seen in the last %d days: %d, not seen for longer: %d\n\n",
+		r.From.Format(time.DateTime), r.To.Format(time.DateTime), r.WindowDays, r.Active, r.Missing)
 	for _, rows := range [][][]console.Cell{
 		versionRows(r), rolloutRows(r), adoptionRows(r), servedRows(r), absentRows(r), requestRows(r),
 	} {
@@ -186,7 +186,7 @@ func servedRows(r *fleet.Report) [][]console.Cell {
 func absentRows(r *fleet.Report) [][]console.Cell {
 	rows := [][]console.Cell{console.Row("NOT SEEN", "SINCE", "VERSION", "CHANNEL")}
 	for _, a := range r.Absent[:min(len(r.Absent), shownAbsent)] {
-		rows = append(rows, console.Row(a.Machine, console.Moment(a.LastSeen), a.Version, a.Channel))
+		rows = append(rows, console.Row(a.Machine, a.LastSeen.Format(time.DateTime), a.Version, a.Channel))
 	}
 	if more := len(r.Absent) - shownAbsent; more > 0 {
 		rows = append(rows, console.Row(fmt.Sprintf("and %d more, see --json", more)))

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/clipos/updater/test/tlsserver"
 )
@@ -28,12 +29,19 @@ type replica struct {
 	roots                *x509.CertPool
 }
 
+// webRootTime is the time of a web root's document.
+var webRootTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
 // webRoot makes a web root with a part of each release of versions, which
 // offers the first of them to whoever asks.
 func webRoot(t *testing.T, versions ...string) string {
 	t.Helper()
 	root := t.TempDir()
-	writeFile(t, filepath.Join(root, "update/v1/clipos/version"), fmt.Sprintf("version = %q\n", versions[0]))
+	static := filepath.Join(root, "update/v1/clipos/version")
+	writeFile(t, static, fmt.Sprintf("version = %q\n", versions[0]))
+	if err := os.Chtimes(static, webRootTime, webRootTime); err != nil {
+		t.Fatal(err)
+	}
 	for _, v := range versions {
 		writeFile(t, filepath.Join(root, "dist", v, "clipos-core"), strings.Repeat(v, 1000))
 		writeFile(t, filepath.Join(root, "dist", v, "clipos-efiboot.sig"), "signature of "+v)
