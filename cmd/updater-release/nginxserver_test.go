@@ -91,7 +91,7 @@ func configure(t *testing.T, folder, webRoot, channels, address string) {
 	writeFile(t, filepath.Join(folder, "channels.toml"), channels)
 	status, out, log := runProgram(t, "", "--webroot", webRoot, "--channels", filepath.Join(folder, "channels.toml"),
 		"nginx", "--listen", address, "--certificate", filepath.Join(folder, "server.pem"),
-		"--key", filepath.Join(folder, "server-key.pem"), "--access-log", filepath.Join(folder, "access.log"))
+		"--certificate-key", filepath.Join(folder, "server-key.pem"), "--access-log", filepath.Join(folder, "access.log"))
 	if status != exitOK {
 		t.Fatalf("status %d: %s", status, log)
 	}
