@@ -71,6 +71,10 @@ bench: ## the product against curl, minisign and dd, then the Go benchmarks
 	@test/bench
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: load
+load: ## how many machines one nginx worker serves, see docs/fleet.md
+	@test/load
+
 .PHONY: lint
 lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scripts
 	@test/setup lint
