@@ -27,7 +27,7 @@ func serveChannels(t *testing.T, channels string) *nginx.Server {
 		t.Fatal(err)
 	}
 	s.Start(releaseTool(t, "--webroot", webroot, "--channels", file, "nginx", "--listen", s.Address,
-		"--certificate", s.Certificate, "--key", s.Key, "--access-log", s.AccessLog))
+		"--certificate", s.Certificate, "--certificate-key", s.Key, "--access-log", s.AccessLog))
 	return s
 }
 

@@ -109,10 +109,10 @@ func TestFleetAndNginxRefused(t *testing.T) {
 		{"days as a word", []string{"fleet", "--days", "x", "-"}, exitUsage, `error: fleet: invalid value "x" for flag -days: not a number from 1 to 3660` + "\n"},
 		{"page and JSON", []string{"fleet", "--html", "--json", "-"}, exitError, "error: a page or JSON, not both\n"},
 		{"log that is not there", []string{"fleet", "-", folder + "/none"}, exitError, "error: open " + folder + "/none: no such file or directory\n"},
-		{"certificate left out", []string{"nginx", "--channels", channels, "--key", "/k"}, exitError, "error: clients speak TLS only: --certificate and --key must name its files on the server\n"},
-		{"channels that are not there", []string{"nginx", "--channels", folder + "/none", "--key", "/k", "--certificate", "/c"}, exitError, "error: stat " + folder + "/none: no such file or directory\n"},
-		{"another product", []string{"nginx", "--channels", channels, "--product", "x", "--key", "/k", "--certificate", "/c"}, exitError, "error: " + channels + " is of another product: clipos\n"},
-		{"relative key", []string{"nginx", "--channels", channels, "--key", "k", "--certificate", "/c"}, exitError, `error: file "k": not for an nginx configuration: not an absolute name` + "\n"},
+		{"certificate left out", []string{"nginx", "--channels", channels, "--certificate-key", "/k"}, exitError, "error: clients speak TLS only: --certificate and --certificate-key must name its files on the server\n"},
+		{"channels that are not there", []string{"nginx", "--channels", folder + "/none", "--certificate-key", "/k", "--certificate", "/c"}, exitError, "error: stat " + folder + "/none: no such file or directory\n"},
+		{"another product", []string{"nginx", "--channels", channels, "--product", "x", "--certificate-key", "/k", "--certificate", "/c"}, exitError, "error: " + channels + " is of another product: clipos\n"},
+		{"relative key", []string{"nginx", "--channels", channels, "--certificate-key", "k", "--certificate", "/c"}, exitError, `error: file "k": not for an nginx configuration: not an absolute name` + "\n"},
 		{"unexpected word", []string{"nginx", "x"}, exitUsage, "error: nginx: unexpected argument \"x\"\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"golang.org/x/term"
@@ -75,6 +76,9 @@ func keygen(flags *flag.FlagSet) action {
 			return err
 		}
 		k, err := signing.Generate(o.key, *pubkey, password)
+		if errors.Is(err, fs.ErrExist) {
+			return hinted{err, "a key is never overwritten; --key FILE --pubkey FILE for other names"}
+		}
 		if err != nil {
 			return err
 		}

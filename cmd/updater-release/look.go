@@ -67,15 +67,23 @@ func verify(flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		progress.End(fmt.Sprintf("%d findings", len(findings)))
-		if err := s.print(findings); err != nil {
+		progress.End(number(len(findings)))
+		if err := s.print(findings); err != nil || len(findings) == 0 {
 			return err
 		}
-		if len(findings) > 0 {
-			return errFindings
-		}
-		return nil
+		return errFindings
 	}
+}
+
+// number says how much was found.
+func number(findings int) string {
+	switch findings {
+	case 0:
+		return "nothing found"
+	case 1:
+		return "1 finding"
+	}
+	return fmt.Sprintf("%d findings", findings)
 }
 
 // releaseObject is a release in the web root.

@@ -20,7 +20,7 @@ func nginxVerb(flags *flag.FlagSet) action {
 	flags.Func("listen", "", func(s string) error { server.Listen = append(server.Listen, s); return nil })
 	flags.Func("server-name", "", func(s string) error { server.Names = append(server.Names, s); return nil })
 	flags.StringVar(&server.Certificate, "certificate", "", "")
-	flags.StringVar(&server.Key, "key", "", "")
+	flags.StringVar(&server.Key, "certificate-key", "", "")
 	flags.StringVar(&server.AccessLog, "access-log", defaultAccessLog, "")
 	return func(_ context.Context, s *session) error { return writeNginx(s, server) }
 }
@@ -28,7 +28,7 @@ func nginxVerb(flags *flag.FlagSet) action {
 // writeNginx prints all of the configuration or nothing.
 func writeNginx(s *session, server nginx.Server) error {
 	if server.Certificate == "" || server.Key == "" {
-		return errors.New("clients speak TLS only: --certificate and --key must name its files on the server")
+		return errors.New("clients speak TLS only: --certificate and --certificate-key must name its files on the server")
 	}
 	f, err := channels.Load(s.channels)
 	if err != nil {

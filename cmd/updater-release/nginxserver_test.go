@@ -69,7 +69,7 @@ func (r *replica) configuration(webRoot, channels string) string {
 	file := filepath.Join(r.Folder, "channels.toml")
 	writeFile(r.t, file, channels)
 	status, out, log := runProgram(r.t, "", "--webroot", webRoot, "--channels", file, "nginx",
-		"--listen", r.Address, "--certificate", r.Certificate, "--key", r.Key, "--access-log", r.AccessLog)
+		"--listen", r.Address, "--certificate", r.Certificate, "--certificate-key", r.Key, "--access-log", r.AccessLog)
 	if status != exitOK {
 		r.t.Fatalf("status %d: %s", status, log)
 	}

@@ -19,8 +19,15 @@ func (h *Header) AppendTo(b []byte) ([]byte, error) {
 	if _, err := h.check(); err != nil {
 		return nil, err
 	}
-	begin := len(b)
-	b = append(b, magic...)
+	raw := h.encode()
+	if len(raw) > maxHeaderBytes {
+		return nil, malformed("header length", "%d is more than %d", len(raw), maxHeaderBytes)
+	}
+	return append(b, raw...), nil
+}
+
+func (h *Header) encode() []byte {
+	b := []byte(magic)
 	b = binary.LittleEndian.AppendUint32(b, formatVersion)
 	b = binary.LittleEndian.AppendUint32(b, 0) // the length, below
 	b = appendVersion(b, h.From)
@@ -38,11 +45,8 @@ func (h *Header) AppendTo(b []byte) ([]byte, error) {
 			b = binary.LittleEndian.AppendUint32(b, uint32(part.Bytes))
 		}
 	}
-	if len(b)-begin > maxHeaderBytes {
-		return nil, malformed("header length", "%d is more than %d", len(b)-begin, maxHeaderBytes)
-	}
-	binary.LittleEndian.PutUint32(b[begin+prefixBytes-4:], uint32(len(b)-begin))
-	return b, nil
+	binary.LittleEndian.PutUint32(b[prefixBytes-4:], uint32(len(b)))
+	return b
 }
 
 func appendVersion(b []byte, version string) []byte {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -234,7 +235,11 @@ func (r *release) unpack(ctx context.Context) error {
 	}
 	defer done()
 	return r.compare(ctx, path, func(write func([]byte) error) error {
-		_, err := patch.Decompress(ctx, f, r.sizes[r.Root.Core()], write)
+		limit, found := r.sizes[r.Root.Core()]
+		if !found {
+			limit = math.MaxInt64 // its signature is still there to tell
+		}
+		_, err := patch.Decompress(ctx, f, limit, write)
 		return err
 	})
 }

@@ -86,18 +86,8 @@ func (m *making) done(total int64) func(int64) {
 
 // copyPayloads takes the payloads, judges them, and signs them.
 func (m *making) copyPayloads(ctx context.Context) error {
-	for name, from := range map[string]string{m.Root.Core(): m.Core, m.Root.Efiboot(): m.Efiboot} {
-		source, done, err := section(from)
-		if err != nil {
-			return err
-		}
-		m.Progress.Begin("copy " + name)
-		err = m.write(name, func(f *os.File) error { return copyAll(ctx, f, source, m.done(source.Size())) })
-		done()
-		if err != nil {
-			return err
-		}
-		m.Progress.End(console.Size(source.Size()))
+	if err := errors.Join(m.copy(ctx, m.Root.Core(), m.Core), m.copy(ctx, m.Root.Efiboot(), m.Efiboot)); err != nil {
+		return err
 	}
 	core, closeCore, err := section(filepath.Join(m.dir, m.Root.Core()))
 	if err != nil {
@@ -113,6 +103,21 @@ func (m *making) copyPayloads(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(m.sign(m.Root.Core()), m.sign(m.Root.Efiboot()))
+}
+
+// copy takes a payload from a file.
+func (m *making) copy(ctx context.Context, name, from string) error {
+	source, done, err := section(from)
+	if err != nil {
+		return err
+	}
+	defer done()
+	m.Progress.Begin("copy " + name)
+	err = m.write(name, func(f *os.File) error { return copyAll(ctx, f, source, m.done(source.Size())) })
+	if err == nil {
+		m.Progress.End(console.Size(source.Size()))
+	}
+	return err
 }
 
 // copyAll copies and tells how far it is.
