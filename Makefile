@@ -75,6 +75,10 @@ bench: ## the product against curl, minisign and dd, then the Go benchmarks
 bench-delta: ## what an update has to fetch: patches against other ways, on two pairs of images
 	@test/bench-delta
 
+.PHONY: load
+load: ## how many machines one nginx worker serves, see docs/fleet.md
+	@test/load
+
 .PHONY: lint
 lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scripts
 	@test/setup lint

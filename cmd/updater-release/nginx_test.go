@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -248,9 +247,9 @@ func TestNginxTLS(t *testing.T) {
 		{"1.3 and HTTP/2", tls.VersionTLS13, "h2", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			connection, err := tls.Dial("tcp", r.address, &tls.Config{
-				RootCAs: r.roots, MinVersion: c.version, MaxVersion: c.version, NextProtos: []string{c.protocol},
-			})
+			config := r.tls()
+			config.MinVersion, config.MaxVersion, config.NextProtos = c.version, c.version, []string{c.protocol}
+			connection, err := tls.Dial("tcp", r.Address, config)
 			if !c.works {
 				// Only the server's alert is meant, and no other failure.
 				if err == nil || !strings.Contains(err.Error(), "remote error: tls: protocol version not supported") {
@@ -280,7 +279,7 @@ func TestNginxLog(t *testing.T) {
 	requests := 0
 	send := func(text string) {
 		requests++
-		connection, err := tls.Dial("tcp", r.address, &tls.Config{RootCAs: r.roots})
+		connection, err := tls.Dial("tcp", r.Address, r.tls())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,7 +298,7 @@ func TestNginxLog(t *testing.T) {
 	}
 	send(`"} {"machine":"0123456789abcdef0123456789abcdef"` + "\r\n\r\n")
 	send("GET " + document + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nclipos-machineid: 0123456789abcdef0123456789abcdef\r\nclipos-version: 5.0.0+instrumented\r\n\r\n")
-	log, err := os.ReadFile(r.log)
+	log, err := os.ReadFile(r.AccessLog)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,16 +334,9 @@ func TestNginxTakesThousandsOfMachines(t *testing.T) {
 	ids := machineIDs(20_000)
 	text := fewChannels + "[channel.many]\nmachines = [\"" + strings.Join(ids, "\",\n\"") + "\"]\nversion = \"5.1.0\"\n"
 	root := fewWebRoot(t)
-	folder := t.TempDir()
 	r := startReplica(t, root, text)
-	configure(t, folder, root, text, "127.0.0.1:1")
-	for _, file := range []string{"server.pem", "server-key.pem"} {
-		if err := os.Link(filepath.Join(r.folder, file), filepath.Join(folder, file)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	output, err := nginxCommand(t, folder, "-t").CombinedOutput()
-	if err != nil || strings.Contains(string(output), "[warn]") || strings.Contains(string(output), "[emerg]") {
+	output, err := r.Check(r.configuration(root, text))
+	if err != nil || strings.Contains(output, "[warn]") {
 		t.Errorf("%v: %s", err, output)
 	}
 	client := r.client()

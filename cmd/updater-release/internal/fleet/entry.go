@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -68,7 +69,7 @@ func parseEntry(line []byte, latest time.Time) (entry, error) {
 	}
 	e := entry{
 		unix: at.Unix(), version: l.Version, channel: l.Channel, offered: l.Offered,
-		kind: kindOf(l.Path), failed: status >= 400, bytes: l.Bytes,
+		kind: kindOf(l.Path), failed: status >= 400 && (status != http.StatusNotFound || !isOptional(l.Path)), bytes: l.Bytes,
 	}
 	if e.machine, err = parseMachineID(l.Machine); err != nil {
 		return entry{}, err
@@ -106,6 +107,13 @@ const (
 // Kinds are all there are, in the order of reports.
 func Kinds() []Kind {
 	return []Kind{KindCheck, KindPlain, KindZstd, KindPatch, KindSignature, KindOther}
+}
+
+// isOptional tells that a client asks for something only to see whether it is
+// there: the plain payload is always.
+func isOptional(path string) bool {
+	path = strings.TrimSuffix(path, ".sig")
+	return strings.HasSuffix(path, ".patch") || strings.HasSuffix(path, ".zst")
 }
 
 // kindOf reads the path of a request, which may have a query.

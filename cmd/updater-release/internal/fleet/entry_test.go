@@ -33,7 +33,11 @@ func TestParseEntry(t *testing.T) {
 	nobody := whole
 	nobody.machine = MachineID{}
 	failed := whole
-	failed.failed, failed.kind = true, KindPatch
+	failed.failed, failed.kind = true, KindSignature
+	optional := whole
+	optional.kind = KindSignature
+	broken := optional
+	broken.failed = true
 	for _, c := range []struct {
 		name, line string
 		want       entry
@@ -42,7 +46,9 @@ func TestParseEntry(t *testing.T) {
 		{"whole", written, whole, nil},
 		{"with a field of somebody else's", with(`{`, `{"country":"fr",`), whole, nil},
 		{"no machine", with(`0123456789ABCDEF0123456789abcdef`, ``), nobody, nil},
-		{"not found", strings.Replace(with(`/update/v1/clipos/version`, `/dist/5.1.0/clipos-core.from-5.0.0.patch`), `"200"`, `"404"`, 1), failed, nil},
+		{"not found", strings.Replace(with(`/update/v1/clipos/version`, `/dist/5.1.0/clipos-core.sig`), `"200"`, `"404"`, 1), failed, nil},
+		{"no patch found", strings.Replace(with(`/update/v1/clipos/version`, `/dist/5.1.0/clipos-core.from-5.0.0.patch.sig`), `"200"`, `"404"`, 1), optional, nil},
+		{"patch forbidden", strings.Replace(with(`/update/v1/clipos/version`, `/dist/5.1.0/clipos-core.from-5.0.0.patch.sig`), `"200"`, `"403"`, 1), broken, nil},
 		{"an answer that never was", with(`"200"`, `"000"`), whole, nil},
 		{"empty", ``, entry{}, errDamaged},
 		{"cut", written[:len(written)/2], entry{}, errDamaged},

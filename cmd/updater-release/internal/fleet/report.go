@@ -89,7 +89,8 @@ type Requests struct {
 	Total int64 `json:"total"`
 	// Anonymous told no machine.
 	Anonymous int64 `json:"anonymous"`
-	// Failed were answered with a status of 400 or more.
+	// Failed were answered with a status of 400 or more; that there is no patch
+	// or compressed image is no failure.
 	Failed int64 `json:"failed"`
 	// Damaged lines are none of Total.
 	Damaged int64 `json:"damaged_lines"`
