@@ -71,6 +71,10 @@ bench: ## the product against curl, minisign and dd, then the Go benchmarks
 	@test/bench
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-delta
+bench-delta: ## what an update has to fetch: patches against other ways, on two pairs of images
+	@test/bench-delta
+
 .PHONY: load
 load: ## how many machines one nginx worker serves, see docs/fleet.md
 	@test/load

@@ -26,7 +26,7 @@ func random(n int, seed byte) []byte {
 // frame makes a piece's frame in the way a patch has it, or otherwise.
 func frame(tb testing.TB, window, piece []byte, options ...zstd.EOption) []byte {
 	tb.Helper()
-	options = append([]zstd.EOption{zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(32 << 20)}, options...)
+	options = append([]zstd.EOption{zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest)}, options...)
 	if len(window) > 0 {
 		options = append(options, zstd.WithEncoderDictRaw(0, window))
 	}

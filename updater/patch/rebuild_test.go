@@ -79,7 +79,7 @@ func TestFrameRefused(t *testing.T) {
 		"shorter piece": func(s *sample) {
 			s.replace(2, frame(t, nil, random(999, 2)))
 		},
-		"bomb": func(s *sample) { s.replace(2, frame(t, nil, make([]byte, 8<<20))) },
+		"bomb": func(s *sample) { s.replace(2, frame(t, nil, make([]byte, 1<<20))) },
 		"bomb that lies about its size": func(s *sample) {
 			bomb := frame(t, nil, make([]byte, 1<<20), zstd.WithSingleSegment(true))
 			// Single segment, and a content size of four bytes behind the
@@ -168,8 +168,8 @@ func TestRebuildCancelled(t *testing.T) {
 
 // TestRebuildMemory holds Rebuild to the memory it promises.
 func TestRebuildMemory(t *testing.T) {
-	const pieces, pieceBytes, windowBytes, workers = 24, 1 << 20, 3 << 20, 2
-	s := &sample{base: random(32<<20, 4)}
+	const pieces, pieceBytes, windowBytes, workers = 8, 1 << 20, 3 << 20, 2
+	s := &sample{base: random(12<<20, 4)}
 	s.result = s.base[1000:][:pieces*pieceBytes]
 	s.header = Header{From: "1", To: "2", Base: image(s.base), Result: image(s.result)}
 	for i := range int64(pieces) {

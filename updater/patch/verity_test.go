@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -144,6 +145,7 @@ func TestVerityRefused(t *testing.T) {
 	if err != nil || found == nil {
 		t.Fatalf("nothing found, error %v", err)
 	}
+	good := veritySample(t, result, found, areaBytes)
 	for name, tc := range map[string]struct {
 		change func(h *Header)
 		want   string
@@ -179,8 +181,8 @@ func TestVerityRefused(t *testing.T) {
 		}, "more than"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := *found
-			s := veritySample(t, result, &v, areaBytes)
+			s, v := *good, *found
+			s.header.Verity, s.header.Pieces = &v, slices.Clone(good.header.Pieces)
 			tc.change(&s.header)
 			file := s.file()
 			_, err := Open(bytes.NewReader(file), int64(len(file)))

@@ -129,12 +129,12 @@ func (v vandal) swap(one, other string) {
 	v.write(other, a)
 }
 
-// sign signs a file as the release engineer would, for a version.
-func (v vandal) sign(name, version string) { v.signWith(releasetest.Key(v.t), name, version) }
+// sign signs a file as the release engineer would, for 1.1.0.
+func (v vandal) sign(name string) { v.signWith(releasetest.Key(v.t), name) }
 
-func (v vandal) signWith(k *signing.Key, name, version string) {
+func (v vandal) signWith(k *signing.Key, name string) {
 	v.t.Helper()
-	text, err := k.Sign(v.path(name), version)
+	text, err := k.Sign(v.path(name), "1.1.0")
 	v.must(err)
 	v.write(name+".sig", text)
 }
@@ -163,19 +163,19 @@ func TestAttacks(t *testing.T) {
 		"patch: a bit of a frame": {func(v vandal) { v.flip(patch10, -100) }, []string{
 			patch10 + ": does not make clipos-core: ", patch10 + ": signature invalid: payload is not the one signed",
 		}},
-		"patch: a bit, and signed again": {func(v vandal) { v.flip(patch10, -100); v.sign(patch10, "1.1.0") }, []string{
+		"patch: a bit, and signed again": {func(v vandal) { v.flip(patch10, -100); v.sign(patch10) }, []string{
 			patch10 + ": does not make clipos-core: ",
 		}},
-		"patch: a bit of the header, and signed again": {func(v vandal) { v.flip(patch10, 0); v.sign(patch10, "1.1.0") }, []string{
+		"patch: a bit of the header, and signed again": {func(v vandal) { v.flip(patch10, 0); v.sign(patch10) }, []string{
 			patch10 + ": patch malformed",
 		}},
 		"patch: cut short, and signed again": {func(v vandal) {
 			v.write(patch10, v.read(patch10)[:1000])
-			v.sign(patch10, "1.1.0")
+			v.sign(patch10)
 		}, []string{patch10 + ": patch malformed"}},
 		"patch: that to another version, signed for this": {func(v vandal) {
 			v.write(patch10, v.read("dist/1.2.0/clipos-core.from-1.0.0.patch"))
-			v.sign(patch10, "1.1.0")
+			v.sign(patch10)
 		}, []string{patch10 + `: says of itself that it leads from "1.0.0" to "1.2.0"`}},
 		"patch: from a base that is not there": {func(v vandal) { v.remove("dist/1.0.0") }, []string{
 			patch10 + ": its base cannot be read: ", "dist/1.2.0/clipos-core.from-1.0.0.patch: its base cannot be read: ",
@@ -202,7 +202,7 @@ func TestAttacks(t *testing.T) {
 			dir := v.t.TempDir()
 			k, err := signing.Generate(filepath.Join(dir, "k"), filepath.Join(dir, "p"), "")
 			v.must(err)
-			v.signWith(k, zst, "1.1.0")
+			v.signWith(k, zst)
 		}, []string{zst + ".sig: signature invalid: made with key "}},
 		"signature empty":   {func(v vandal) { v.write(efiboot+".sig", nil) }, []string{efiboot + ".sig: signature invalid: "}},
 		"signature of 1 MB": {func(v vandal) { v.write(efiboot+".sig", make([]byte, 1<<20)) }, []string{efiboot + ".sig: signature invalid: "}},
@@ -214,15 +214,15 @@ func TestAttacks(t *testing.T) {
 		}},
 		"core of another release, signed for this": {func(v vandal) {
 			v.write(core, v.read("dist/1.0.0/clipos-core"))
-			v.sign(core, "1.1.0")
+			v.sign(core)
 		}, []string{
 			patch10 + ": does not make", zst + ": does not make", efiboot + ": payloads do not belong together: ", to12 + ": does not make",
 		}},
 		"efiboot: a bit":  {func(v vandal) { v.flip(efiboot, -10) }, []string{efiboot + ": signature invalid: payload is not"}},
 		"efiboot: gone":   {func(v vandal) { v.remove(efiboot); v.remove(efiboot + ".sig") }, []string{efiboot + ": missing"}},
-		"zst: of another": {func(v vandal) { v.write(zst, v.read("dist/1.0.0/clipos-core.zst")); v.sign(zst, "1.1.0") }, []string{zst + ": does not make clipos-core: "}},
+		"zst: of another": {func(v vandal) { v.write(zst, v.read("dist/1.0.0/clipos-core.zst")); v.sign(zst) }, []string{zst + ": does not make clipos-core: "}},
 		"zst: unsigned":   {func(v vandal) { v.remove(zst + ".sig") }, []string{zst + ".sig: missing"}},
-		"zst: not one":    {func(v vandal) { v.write(zst, []byte("nothing")); v.sign(zst, "1.1.0") }, []string{zst + ": does not make clipos-core: compressed image malformed"}},
+		"zst: not one":    {func(v vandal) { v.write(zst, []byte("nothing")); v.sign(zst) }, []string{zst + ": does not make clipos-core: compressed image malformed"}},
 		"a link": {func(v vandal) {
 			v.remove(zst)
 			v.must(os.Symlink("clipos-core", v.path(zst)))

@@ -9,6 +9,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,8 @@ import (
 const usage = `usage: delta make LEVEL BASE RESULT PATCH
        delta apply WORKERS BASE PATCH       rebuild, verify, write nothing
        delta compress LEVEL IMAGE ZST
-       delta decompress IMAGE ZST           unpack, verify, write nothing`
+       delta decompress IMAGE ZST           unpack, verify, write nothing
+       delta blocks BASE RESULT             bytes to fetch of a block-hash index`
 
 func main() {
 	verbs := map[string]struct {
@@ -32,6 +34,7 @@ func main() {
 		run  func(context.Context, []string) error
 	}{
 		"make": {4, make_}, "apply": {3, apply}, "compress": {3, compress}, "decompress": {2, decompress},
+		"blocks": {2, blocks},
 	}
 	if len(os.Args) < 2 || verbs[os.Args[1]].run == nil || len(os.Args)-2 != verbs[os.Args[1]].args {
 		fmt.Fprintln(os.Stderr, usage)
@@ -137,6 +140,36 @@ func decompress(ctx context.Context, args []string) error {
 	if !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
 		return errors.New("the result is another image")
 	}
+	return nil
+}
+
+// blocks counts what of the result is not, at any offset that is a multiple of
+// 4 KiB, in the base: those blocks, and a SHA-256 for each of all.
+func blocks(_ context.Context, args []string) error {
+	const blockBytes = 4096
+	have, fetch := map[[sha256.Size]byte]bool{}, int64(0)
+	for i, path := range args {
+		image, err := open(path)
+		if err != nil {
+			return err
+		}
+		block := make([]byte, blockBytes)
+		for at := int64(0); at < image.SizeBytes; at += blockBytes {
+			n, err := image.ReadAt(block, at)
+			if err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			digest := sha256.Sum256(block[:n])
+			if i == 0 {
+				have[digest] = true
+				continue
+			}
+			if fetch += sha256.Size; !have[digest] {
+				fetch += int64(n)
+			}
+		}
+	}
+	fmt.Println(fetch)
 	return nil
 }
 

@@ -30,12 +30,16 @@ const (
 // where its content came from; moved tells that they are not just what is
 // around the same offset.
 func chooseWindow(origins []origin, offset, bytes, baseBytes int64) (window []patch.Part, moved bool) {
-	main := mainPart(origins, around(offset, bytes, baseBytes), windowBytes, baseBytes)
+	near := around(offset, bytes, baseBytes)
+	main := mainPart(origins, near, windowBytes, baseBytes)
 	parts := findRuns(origins, main, baseBytes)
 	if len(parts) > 0 {
-		main = mainPart(origins, main, windowBytes-totalBytes(parts), baseBytes)
+		// Make room: what a smaller main part loses must be among the runs.
+		main = mainPart(origins, main, windowBytes-maxRunBytes, baseBytes)
+		parts = findRuns(origins, main, baseBytes)
+		main = grow(main, windowBytes-totalBytes(parts), baseBytes)
 	}
-	moved = len(parts) > 0 || main != around(offset, bytes, baseBytes)
+	moved = len(parts) > 0 || main != near
 	if main.Bytes > 0 {
 		// Last, so that it is nearest.
 		parts = append(parts, main)
@@ -64,9 +68,13 @@ func mainPart(origins []origin, near patch.Part, maxBytes, baseBytes int64) patc
 	if covered := count(origins, near); hits < covered+max(minGain, covered/16) {
 		return near
 	}
-	// As much on each side of what was found.
-	begin := max(0, min(best.Offset-(maxBytes-best.Bytes)/2, baseBytes-maxBytes))
-	return patch.Part{Offset: begin, Bytes: min(maxBytes, baseBytes-begin)}
+	return grow(best, maxBytes, baseBytes)
+}
+
+// grow adds as much of the base on each side, as far as there is any.
+func grow(part patch.Part, toBytes, baseBytes int64) patch.Part {
+	begin := max(0, min(part.Offset-(toBytes-part.Bytes)/2, baseBytes-toBytes))
+	return patch.Part{Offset: begin, Bytes: min(toBytes, baseBytes-begin)}
 }
 
 // densest is the part of at most maxBytes with the most places of origins,

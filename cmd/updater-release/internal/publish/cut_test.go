@@ -5,7 +5,6 @@ package publish_test
 import (
 	"bytes"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,7 +23,9 @@ var errPowerCut = errors.New("power cut")
 // 1.2.0.
 var operations = map[string]func(*testing.T, *publish.Publisher) error{
 	"add": func(t *testing.T, p *publish.Publisher) error {
-		_, err := p.Add(t.Context(), payloads.Add(t, "2.0.0"))
+		a := payloads.Add(t, "2.0.0")
+		a.Patches = 0 // made where nothing is changed
+		_, err := p.Add(t.Context(), a)
 		if errors.Is(err, webroot.ErrPublished) {
 			return nil // only the end was cut
 		}
@@ -80,11 +81,7 @@ func TestPowerCut(t *testing.T) {
 // there was such a change.
 func cutBefore(t *testing.T, site string, number int, operation func(*testing.T, *publish.Publisher) error) bool {
 	t.Helper()
-	dir, err := os.MkdirTemp(t.TempDir(), "site-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir := t.TempDir()
 	releasetest.Copy(t, site, dir)
 	p := releasetest.Publisher(t, dir, new(bytes.Buffer))
 	left, where := number, ""
@@ -96,7 +93,7 @@ func cutBefore(t *testing.T, site string, number int, operation func(*testing.T,
 		left--
 		return nil
 	})
-	err = operation(t, p)
+	err := operation(t, p)
 	cut := left == 0 && where != ""
 	if cut != errors.Is(err, errPowerCut) {
 		t.Fatalf("change %d: %v", number, err)

@@ -138,8 +138,8 @@ func TestAdd(t *testing.T) {
 		t.Errorf("%q\nwant\n%q", got, want)
 	}
 	info, err := os.Stat(filepath.Join(p.Root.Release(releasetest.Version(t, "1.1.0")), "clipos-core.from-1.0.0.patch"))
-	if err != nil || info.Size() > 150<<10 {
-		t.Errorf("a patch for one file of 40 KiB has %d bytes, %v", info.Size(), err)
+	if err != nil || info.Size() > 60<<10 {
+		t.Errorf("a patch for one file of 16 KiB has %d bytes, %v", info.Size(), err)
 	}
 }
 

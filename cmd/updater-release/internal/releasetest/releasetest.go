@@ -43,7 +43,7 @@ func Build(ctx context.Context, dir string) (Payloads, error) {
 			return Payloads{}, err
 		}
 		_, err := release.Build(ctx, filepath.Join(dir, v), release.Options{
-			Version: v, From: []string{tree}, Salt: fmt.Sprintf("%064d", i),
+			Version: v, From: []string{tree}, Salt: fmt.Sprintf("%064d", i), NoErrorCorrection: true,
 		})
 		if err != nil {
 			return Payloads{}, err
@@ -54,7 +54,7 @@ func Build(ctx context.Context, dir string) (Payloads, error) {
 
 // writeRandom writes one of the files that a core image has.
 func writeRandom(tree string, i int, random *rand.ChaCha8) error {
-	content := make([]byte, 40<<10)
+	content := make([]byte, 16<<10)
 	if _, err := random.Read(content); err != nil {
 		return err
 	}
