@@ -125,10 +125,12 @@ install: build man ## programs, units, bus files, manual pages, completion, docu
 		$(INSTALL) -d "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 		$(INSTALL) -m 644 build/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 	done
-	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
-		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
-	$(call install-data,cmd/updaterctl/completion/_*,$(ZSHDIR))
-	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
+	for program in updaterctl updater-release; do \
+		$(INSTALL) -D -m 644 cmd/$$program/completion/$$program.bash \
+			"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program"; \
+	done
+	$(call install-data,cmd/*/completion/_*,$(ZSHDIR))
+	$(call install-data,cmd/*/completion/*.fish,share/fish/vendor_completions.d)
 	$(call install-data,README.md CHANGELOG.md LICENSE,$(DOCDIR))
 	$(call install-data,docs/*.md,$(DOCDIR)/docs)
 
