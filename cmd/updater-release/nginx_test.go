@@ -92,6 +92,24 @@ func TestNginxStages(t *testing.T) {
 	}
 }
 
+// TestNginxHashes: the hash takes four bytes at a time, and what is left over.
+func TestNginxHashes(t *testing.T) {
+	ids := machineIDs(100)
+	for _, version := range []string{"5.1.0", "5.1.10", "5.1.100", "5.1.0-a1"} {
+		text := strings.ReplaceAll(staged(50), "5.1.0", version)
+		file, err := channels.Parse("channels.toml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stable, _ := file.Channel(channels.Stable)
+		for i, answer := range startReplica(t, webRoot(t, "5.0.0", version), text).offers(ids) {
+			if want := stable.Offers(ids[i]).String(); answer != fmt.Sprintf("version = %q\n", want) {
+				t.Errorf("machine %s is offered %q, want %s", ids[i], answer, want)
+			}
+		}
+	}
+}
+
 func TestNginxReplicasAgree(t *testing.T) {
 	root, ids := webRoot(t, "5.0.0", "5.1.0"), machineIDs(1000)
 	a, b := startReplica(t, root, staged(30)), startReplica(t, root, staged(30))

@@ -70,7 +70,7 @@ func (s *Server) Start(http string) {
 	}
 	defer socket.Close()
 	c := s.command(http)
-	c.Env = append(os.Environ(), "NGINX=3;")
+	c.Env = append(c.Environ(), "NGINX=3;")
 	c.ExtraFiles = []*os.File{socket}
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var output bytes.Buffer

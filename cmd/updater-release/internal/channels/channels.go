@@ -24,9 +24,10 @@
 //
 // The hash of machine id and version decides, so that a machine stays with its
 // answer as the percentage grows, and that the first of one release are not the
-// first of the next ([Rollout.Offers]). It is what nginx does with
+// first of the next ([Rollout.Offers]). It is what nginx does (package nginx)
+// with
 //
-//	split_clients "${http_clipos_machineid}5.1.0" $v { 10% "5.1.0"; * "5.0.0"; }
+//	split_clients "${updater_machine}5.1.0" $v { 10% "5.1.0"; * "5.0.0"; }
 //
 // # Who takes part
 //
@@ -138,8 +139,11 @@ func (r Rollout) Settled() policy.Version {
 }
 
 // Offers is the version that a machine is offered. machineID is taken as the
-// machine sent it, whatever that is.
+// machine sent it; who sends no machine's id sees what all may see.
 func (r Rollout) Offers(machineID string) policy.Version {
+	if !machineForm.MatchString(strings.ToLower(machineID)) {
+		return r.Settled()
+	}
 	if r.Percent >= 100 || murmur2(machineID+r.Version.String()) < limit(r.Percent) {
 		return r.Version
 	}

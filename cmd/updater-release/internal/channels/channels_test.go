@@ -94,7 +94,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// What nginx 1.22 answered with split_clients "${http_clipos_machineid}5.1.0".
+// What nginx 1.22 answered with split_clients "${updater_machine}5.1.0".
 func TestOffersAsNginx(t *testing.T) {
 	for machine, percent := range map[string]struct{ no, yes int }{
 		machineB:                           {0, 1},
@@ -103,11 +103,10 @@ func TestOffersAsNginx(t *testing.T) {
 		"3f3005a9f8321ae37001c1746a08fb53": {1, 10},
 		"39c3c1505d0855232002f6ae5cdec287": {10, 50},
 		"cbe431b809ebccde30b16db97e8bd1e2": {10, 50},
-		"":                                 {10, 50},
-		"a":                                {10, 50},
-		"ab":                               {10, 50},
-		"abc":                              {1, 10},
-		"abcd":                             {10, 50},
+		// No machine's id.
+		"":             {99, 100},
+		"abcd":         {99, 100},
+		"0" + machineB: {99, 100},
 	} {
 		r := Rollout{Version: mustVersion(t, "5.1.0"), Previous: mustVersion(t, "5.0.0")}
 		for percent, want := range map[int]policy.Version{percent.no: r.Previous, percent.yes: r.Version, 100: r.Version, 0: r.Previous} {

@@ -5,6 +5,7 @@ package fleet
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,21 @@ func TestKindOf(t *testing.T) {
 			t.Errorf("%q is %s, want %s", path, got, want)
 		}
 	}
+}
+
+func FuzzParseEntry(f *testing.F) {
+	f.Add([]byte(written))
+	f.Add([]byte(with(`stable`, `\u001b[31m`)))
+	f.Add([]byte(with(`"200"`, `"000"`)))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		e, err := parseEntry(line, latest)
+		switch {
+		case err != nil && (e != entry{} || !errors.Is(err, errDamaged) || len(err.Error()) > 500):
+			t.Errorf("%+v, %v", e, err)
+		case err == nil && (e.unix < earliest.Unix() || e.unix > latest.Unix() || e.bytes < 0 || !slices.Contains(Kinds(), e.kind)):
+			t.Errorf("%+v", e)
+		}
+	})
 }
 
 // FuzzLog reads any bytes as a log: whatever they are, it is read to its end,

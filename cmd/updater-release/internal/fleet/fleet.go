@@ -20,7 +20,7 @@
 //
 // Logs of several servers and rotated ones are read side by side, the oldest
 // line first ([Read]), so it does not matter how they are called. Memory does
-// not depend on how long they are: it takes about a hundred bytes for a
+// not depend on how long they are: it takes about 200 bytes for a
 // machine, and a number for each day and version.
 //
 // # Who may lie
@@ -47,7 +47,7 @@ type Limits struct {
 	Names int
 }
 
-// DefaultLimits take about 500 MB when they are reached.
+// DefaultLimits take about 1 GB when they are reached.
 func DefaultLimits() Limits { return Limits{Machines: 5_000_000, Names: 1000} }
 
 // Options are how to read.
