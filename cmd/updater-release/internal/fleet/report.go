@@ -14,9 +14,9 @@ import (
 // Report is what the logs tell. Its JSON is the output of the program: names
 // do not change.
 type Report struct {
-	// From and To are the first and the last request, absent without one.
-	From time.Time `json:"from,omitzero"`
-	To   time.Time `json:"to,omitzero"`
+	// From and To are the first and the last request.
+	From Moment `json:"from"`
+	To   Moment `json:"to"`
 	// WindowDays is how long ago an active machine was seen at most, counted
 	// in days that end with the last request.
 	WindowDays int `json:"window_days"`
@@ -32,8 +32,19 @@ type Report struct {
 	Absent   []Absent `json:"missing"`
 	Served   []Served `json:"served"`
 	Requests Requests `json:"requests"`
-	Broken   []Broken `json:"broken_logs,omitempty"`
+	Broken   []Broken `json:"broken_logs"`
 	Channels []string `json:"channels"`
+}
+
+// Moment is a time that may be none, which in JSON is the empty text.
+type Moment struct{ time.Time }
+
+// MarshalJSON writes the time as RFC 3339 does.
+func (m Moment) MarshalJSON() ([]byte, error) {
+	if m.IsZero() {
+		return []byte(`""`), nil
+	}
+	return m.Time.MarshalJSON()
 }
 
 // Version is how many active machines run one.
@@ -109,14 +120,14 @@ type Broken struct {
 
 func (c *count) report() *Report {
 	r := &Report{
-		WindowDays: c.options.Days, Broken: c.broken, Versions: []Version{}, Rollouts: []Rollout{},
+		WindowDays: c.options.Days, Broken: append([]Broken{}, c.broken...), Versions: []Version{}, Rollouts: []Rollout{},
 		Adoption: []Adoption{}, Absent: []Absent{}, Served: c.served(), Channels: []string{},
 		Requests: Requests{c.requests, c.anonymous, c.failed, c.damaged, c.late, c.surplus},
 	}
 	if c.requests == 0 {
 		return r
 	}
-	r.From, r.To = time.Unix(c.from, 0).UTC(), time.Unix(c.to, 0).UTC()
+	r.From, r.To = Moment{time.Unix(c.from, 0).UTC()}, Moment{time.Unix(c.to, 0).UTC()}
 	c.judgeMachines(r)
 	last := adoptionDay{dayOf(c.to), c.active(dayOf(c.to))}
 	for _, d := range append(slices.Clip(c.adoption), last) {
