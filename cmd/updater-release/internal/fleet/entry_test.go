@@ -140,7 +140,7 @@ func FuzzLog(f *testing.F) {
 				}
 			}
 		}
-		if r.Active+r.Missing > int(r.Requests.Total) || r.Requests.Damaged > int64(strings.Count(string(log), "\n"))+1 {
+		if r.Active+r.Missing > r.Requests.Total || r.Requests.Damaged > strings.Count(string(log), "\n")+1 {
 			t.Errorf("%+v", r)
 		}
 		var page strings.Builder

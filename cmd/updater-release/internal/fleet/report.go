@@ -97,19 +97,19 @@ type Traffic struct {
 
 // Requests are counted by what there is to say about them.
 type Requests struct {
-	Total int64 `json:"total"`
+	Total int `json:"total"`
 	// Anonymous told no machine.
-	Anonymous int64 `json:"anonymous"`
+	Anonymous int `json:"anonymous"`
 	// Failed were answered with a status of 400 or more; that there is no patch
 	// or compressed image is no failure.
-	Failed int64 `json:"failed"`
+	Failed int `json:"failed"`
 	// Damaged lines are none of Total.
-	Damaged int64 `json:"damaged_lines"`
+	Damaged int `json:"damaged_lines"`
 	// Late ones are more than an hour older than one before them: their log is
 	// not in order, and what Adoption says about their day is too little.
-	Late int64 `json:"late"`
+	Late int `json:"late"`
 	// Surplus are of machines beyond the limit.
-	Surplus int64 `json:"surplus"`
+	Surplus int `json:"surplus"`
 }
 
 // Broken is a log that could not be read to its end.
@@ -120,11 +120,11 @@ type Broken struct {
 
 func (c *count) report() *Report {
 	r := &Report{
-		WindowDays: c.options.Days, Broken: append([]Broken{}, c.broken...), Versions: []Version{}, Rollouts: []Rollout{},
+		WindowDays: int(c.window), Broken: append([]Broken{}, c.broken...), Versions: []Version{}, Rollouts: []Rollout{},
 		Adoption: []Adoption{}, Absent: []Absent{}, Served: c.served(), Channels: []string{},
-		Requests: Requests{c.requests, c.anonymous, c.failed, c.damaged, c.late, c.surplus},
+		Requests: c.requests,
 	}
-	if c.requests == 0 {
+	if c.requests.Total == 0 {
 		return r
 	}
 	r.From, r.To = Moment{time.Unix(c.from, 0).UTC()}, Moment{time.Unix(c.to, 0).UTC()}
@@ -149,7 +149,7 @@ func (c *count) byVersion(machines []int) map[string]int {
 
 func (c *count) served() []Served {
 	list := []Served{}
-	for d := dayOf(c.from); d <= dayOf(c.to) && c.requests > 0; d++ {
+	for d := dayOf(c.from); d <= dayOf(c.to) && c.requests.Total > 0; d++ {
 		kinds := c.traffic[d]
 		if kinds == nil {
 			kinds = map[Kind]Traffic{}
@@ -164,7 +164,7 @@ func (c *count) judgeMachines(r *Report) {
 	versions, rollouts := map[name]*Version{}, map[[2]name]*Rollout{}
 	for id, m := range c.machines {
 		channel := c.channels.texts[m.channel]
-		if dayOf(m.seenUnix) <= dayOf(c.to)-day(c.options.Days) { //nolint:gosec // as in pass
+		if c.isOver(dayOf(m.seenUnix)) {
 			r.Missing++
 			r.Absent = append(r.Absent, Absent{id.String(), time.Unix(m.seenUnix, 0).UTC(), c.versions.texts[m.version], channel})
 			continue
