@@ -4,8 +4,10 @@ package updater
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/clipos/updater/efi"
 	"github.com/clipos/updater/policy"
@@ -21,9 +23,9 @@ import (
 // version, and made for each other.
 func (c *Config) checkContent(f *fetched) error {
 	if !c.Trust.ContentBinding {
-		return nil
+		return means(ErrContentMismatch, checkNotCompact(f))
 	}
-	return c.checkPayloads(f.version, io.NewSectionReader(f.core.File, 0, f.core.Len()), io.NewSectionReader(f.efiboot.File, 0, f.efiboot.Len()))
+	return c.checkPayloads(f.version, io.NewSectionReader(f.core.facts, 0, f.core.sizeBytes), io.NewSectionReader(f.efiboot.File, 0, f.efiboot.Len()))
 }
 
 func (c *Config) checkPayloads(v policy.Version, core, efiboot *io.SectionReader) error {
@@ -35,6 +37,31 @@ func (c *Config) checkPayloads(v policy.Version, core, efiboot *io.SectionReader
 	}
 	if err != nil {
 		return means(ErrContentMismatch, err)
+	}
+	return nil
+}
+
+// compactMagics begin the files from which a core image is made (RFC 8878,
+// 3.1.1, and package patch). They are signed like payloads, with the same comment.
+var compactMagics = []string{"\x28\xb5\x2f\xfd", "UPDPATCH"}
+
+// checkNotCompact is all that can be said of payloads that may be anything: a
+// compact form is none. With content binding a core image is a file system.
+func checkNotCompact(f *fetched) error {
+	for _, p := range []struct {
+		kind  payloadKind
+		bytes io.ReaderAt
+	}{{kindCore, f.core.facts}, {kindEFIBoot, f.efiboot.File}} {
+		begin := make([]byte, len(compactMagics[1]))
+		n, err := p.bytes.ReadAt(begin, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: %w", p.kind, err)
+		}
+		for _, magic := range compactMagics {
+			if strings.HasPrefix(string(begin[:n]), magic) {
+				return fmt.Errorf("%s: begins with %q: no payload, but what a core image is made from", p.kind, magic)
+			}
+		}
 	}
 	return nil
 }
@@ -63,6 +90,16 @@ func (c *Config) checkBinding(v policy.Version, uki efi.UKI, core *io.SectionRea
 		return fmt.Errorf("efiboot boots the image with root hash %.16s…, core has root hash %.16x…", wanted, found)
 	}
 	return nil
+}
+
+// coreHashOffset is where the hash tree begins in the core image of a release,
+// whose beginning head has.
+func coreHashOffset(f *fetched, head io.ReaderAt) (int64, error) {
+	uki, err := efi.ReadUKI(f.efiboot.File, f.efiboot.Len())
+	if err != nil {
+		return 0, err
+	}
+	return hashOffset(parseCommandLine(uki.CommandLine), head)
 }
 
 func (c *Config) checkIdentity(osRelease map[string]string, v policy.Version) error {

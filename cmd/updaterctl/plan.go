@@ -36,12 +36,16 @@ func (o *output) plan(p updater.Plan) error {
 	return o.Table(f)
 }
 
-// download is what comes from the server, and what is there already.
+// download is what comes from the server, as what, and what is there already.
 func download(p updater.Plan) string {
+	text := orUnknown(p.DownloadBytes)
 	if p.ReuseBytes > 0 {
-		return console.Size(p.DownloadBytes) + ", " + console.Size(p.ReuseBytes) + " are here already"
+		text = console.Size(p.DownloadBytes) + ", " + console.Size(p.ReuseBytes) + " are here already"
 	}
-	return orUnknown(p.DownloadBytes)
+	if p.Method != "" {
+		text += " (" + console.Clean(string(p.Method)) + ")"
+	}
+	return text
 }
 
 // volume is where the image goes, and instead of what.
