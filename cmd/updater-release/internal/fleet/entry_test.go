@@ -69,6 +69,7 @@ func TestParseEntry(t *testing.T) {
 		{"status too long", with(`"200"`, `"0200"`), entry{}, errDamaged},
 		{"status negative", with(`"200"`, `"-20"`), entry{}, errDamaged},
 		{"bytes negative", with(`:18`, `:-18`), entry{}, errDamaged},
+		{"bytes of no file", with(`:18`, `:1099511627777`), entry{}, errDamaged},
 		{"bytes broken", with(`:18`, `:1.5`), entry{}, errDamaged},
 		{"bytes too many", with(`:18`, `:99999999999999999999`), entry{}, errDamaged},
 	} {
