@@ -112,7 +112,8 @@ func (r *Root) Remove(v policy.Version) error {
 }
 
 // RemovePatch takes the patch between two versions away, its signature first:
-// that is what a client asks for before the patch.
+// no client uses a patch without one, and what is left after an interruption is
+// still a patch to be removed.
 func (r *Root) RemovePatch(from, to policy.Version) error {
 	dir := r.Release(to)
 	for _, name := range []string{Signature(r.Patch(from)), r.Patch(from)} {
