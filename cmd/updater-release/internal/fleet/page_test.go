@@ -115,7 +115,7 @@ func browse(t *testing.T, page string, arguments ...string) string {
 		t.Fatal(err)
 	}
 	c := exec.CommandContext(t.Context(), program, append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--user-data-dir=" + filepath.Join(folder, "profile"),
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir=" + filepath.Join(folder, "profile"),
 		"--window-size=1080,1600",
 	}, append(arguments, "file://"+file)...)...)
 	var out, log bytes.Buffer
