@@ -196,10 +196,10 @@ func absentRows(r *fleet.Report) [][]console.Cell {
 
 // requestRows has what is to be known about the logs themselves.
 func requestRows(r *fleet.Report) [][]console.Cell {
-	rows := [][]console.Cell{console.Row("REQUESTS", strconv.FormatInt(r.Requests.Total, 10))}
+	rows := [][]console.Cell{console.Row("REQUESTS", strconv.Itoa(r.Requests.Total))}
 	for _, line := range []struct {
 		name  string
-		count int64
+		count int
 	}{
 		{"without a machine id", r.Requests.Anonymous},
 		{"answered with an error", r.Requests.Failed},
@@ -208,7 +208,7 @@ func requestRows(r *fleet.Report) [][]console.Cell {
 		{"damaged lines, passed over", r.Requests.Damaged},
 	} {
 		if line.count > 0 {
-			rows = append(rows, console.Row(line.name, strconv.FormatInt(line.count, 10)))
+			rows = append(rows, console.Row(line.name, strconv.Itoa(line.count)))
 		}
 	}
 	return rows

@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -36,8 +37,6 @@ type chart struct {
 	Ticks   []tick
 	Dates   []label
 	Columns []column
-	// Cut: there are more days than are drawn.
-	Cut bool
 }
 
 type tick struct {
@@ -68,7 +67,9 @@ func newChart(title string, days []string, all []series, format func(float64) st
 	all = slices.DeleteFunc(all, func(s series) bool { return slices.Max(append(s.Values, 0)) == 0 })
 	c := chart{Label: title, Legend: all}
 	first := max(0, len(days)-maxChartDays)
-	c.Cut = first > 0
+	if first > 0 {
+		c.Label += fmt.Sprintf("; the last %d days", maxChartDays)
+	}
 	highest := 0.0
 	for i := first; i < len(days); i++ {
 		highest = max(highest, total(all, i))
@@ -147,8 +148,8 @@ func shortDate(date string) string {
 }
 
 // thousands writes a whole number in groups of three digits.
-func thousands(n int64) string {
-	text := strconv.FormatInt(n, 10)
+func thousands(n int) string {
+	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}

@@ -13,7 +13,8 @@ type machine struct {
 // count is what has been read so far. The entries come in the order of time,
 // but for the little that servers write out of order.
 type count struct {
-	options            Options
+	limits             Limits
+	window             day // how many days it has
 	versions, channels *names
 	machines           map[MachineID]machine
 	from, to           int64 // seconds of the first and the last entry
@@ -24,8 +25,8 @@ type count struct {
 	adoption []adoptionDay
 	traffic  map[day]map[Kind]Traffic
 
-	requests, anonymous, failed, damaged, late, surplus int64
-	broken                                              []Broken
+	requests Requests
+	broken   []Broken
 }
 
 // adoptionDay counts the active machines at the end of a day, by version.
@@ -36,7 +37,8 @@ type adoptionDay struct {
 
 func newCount(o Options) *count {
 	return &count{
-		options:  o,
+		limits:   o.Limits,
+		window:   day(o.Days), //nolint:gosec // the program takes at most 3660
 		versions: newNames(o.Limits.Names, canonicalVersion),
 		channels: newNames(o.Limits.Names, canonicalChannel),
 		machines: map[MachineID]machine{},
@@ -46,20 +48,20 @@ func newCount(o Options) *count {
 }
 
 func (c *count) add(e *entry) {
-	c.requests++
+	c.requests.Total++
 	if e.failed {
-		c.failed++
+		c.requests.Failed++
 	}
 	c.serve(e)
 	c.pass(e.unix)
 	if e.machine == (MachineID{}) {
-		c.anonymous++
+		c.requests.Anonymous++
 		return
 	}
 	before, known := c.machines[e.machine]
 	switch {
-	case !known && len(c.machines) >= c.options.Limits.Machines:
-		c.surplus++
+	case !known && len(c.machines) >= c.limits.Machines:
+		c.requests.Surplus++
 	case known && e.unix < before.seenUnix:
 		// A newer request has told more.
 	default:
@@ -78,11 +80,11 @@ func (c *count) pass(unix int64) {
 	}
 	c.from = min(c.from, unix)
 	if unix < c.to-lateSeconds {
-		c.late++
+		c.requests.Late++
 	}
 	for d := dayOf(c.to); d < dayOf(unix); d++ {
 		c.adoption = append(c.adoption, adoptionDay{d, c.active(d)})
-		delete(c.seen, d-day(c.options.Days)+1) //nolint:gosec // the program takes at most 3660
+		delete(c.seen, d-c.window+1)
 	}
 	c.to = max(c.to, unix)
 }
@@ -91,13 +93,16 @@ func (c *count) pass(unix int64) {
 // version.
 func (c *count) active(d day) []int {
 	sum := make([]int, len(c.versions.texts))
-	for i := range c.options.Days {
-		for v, n := range c.seen[d-day(i)] {
+	for i := range c.window {
+		for v, n := range c.seen[d-i] {
 			sum[v] += n
 		}
 	}
 	return sum
 }
+
+// isOver tells that a day is before the window that ends with the last entry.
+func (c *count) isOver(d day) bool { return d <= dayOf(c.to)-c.window }
 
 // see takes over what a machine told.
 func (c *count) see(e *entry, before machine, known bool) {
@@ -122,7 +127,7 @@ func (c *count) see(e *entry, before machine, known bool) {
 // move changes what seen says by a machine.
 func (c *count) move(m machine, by int) {
 	d := dayOf(m.seenUnix)
-	if d <= dayOf(c.to)-day(c.options.Days) { //nolint:gosec // as in pass
+	if c.isOver(d) {
 		return
 	}
 	if missing := len(c.versions.texts) - len(c.seen[d]); missing > 0 {

@@ -50,6 +50,10 @@ type logLine struct {
 // earliest is before any log: no machine of ours has been asking for so long.
 var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// maxAnswerBytes is more than any file of a release has. Without it few lines
+// would be more than can be counted.
+const maxAnswerBytes = 1 << 40
+
 // parseEntry reads a line; latest is the last time that can be true.
 func parseEntry(line []byte, latest time.Time) (entry, error) {
 	var l logLine
@@ -64,7 +68,7 @@ func parseEntry(line []byte, latest time.Time) (entry, error) {
 	if err != nil || len(l.Status) != 3 {
 		return entry{}, fmt.Errorf("%w: status %.40q", errDamaged, l.Status)
 	}
-	if l.Bytes < 0 {
+	if l.Bytes < 0 || l.Bytes > maxAnswerBytes {
 		return entry{}, fmt.Errorf("%w: %d bytes", errDamaged, l.Bytes)
 	}
 	e := entry{

@@ -69,6 +69,7 @@ func TestParseEntry(t *testing.T) {
 		{"status too long", with(`"200"`, `"0200"`), entry{}, errDamaged},
 		{"status negative", with(`"200"`, `"-20"`), entry{}, errDamaged},
 		{"bytes negative", with(`:18`, `:-18`), entry{}, errDamaged},
+		{"bytes of no file", with(`:18`, `:1099511627777`), entry{}, errDamaged},
 		{"bytes broken", with(`:18`, `:1.5`), entry{}, errDamaged},
 		{"bytes too many", with(`:18`, `:99999999999999999999`), entry{}, errDamaged},
 	} {
@@ -140,7 +141,7 @@ func FuzzLog(f *testing.F) {
 				}
 			}
 		}
-		if r.Active+r.Missing > int(r.Requests.Total) || r.Requests.Damaged > int64(strings.Count(string(log), "\n"))+1 {
+		if r.Active+r.Missing > r.Requests.Total || r.Requests.Damaged > strings.Count(string(log), "\n")+1 {
 			t.Errorf("%+v", r)
 		}
 		var page strings.Builder

@@ -244,6 +244,16 @@ func TestReadCancelled(t *testing.T) {
 	}
 }
 
+// TestNothing: what there is nothing of is there in JSON too.
+func TestNothing(t *testing.T) {
+	text, err := json.Marshal(read(t, options(latest), ""))
+	want := `{"from":"","to":"","window_days":14,"active_machines":0,"missing_machines":0,"versions":[],"rollouts":[],"adoption":[],` +
+		`"missing":[],"served":[],"requests":{"total":0,"anonymous":0,"failed":0,"damaged_lines":0,"late":0,"surplus":0},"broken_logs":[],"channels":[]}`
+	if err != nil || string(text) != want {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 func TestCompareVersions(t *testing.T) {
 	ordered := []string{otherWord, unknownWord, "5.0.0-alpha.2", "5.0.0-alpha.10", "5.0.0", "5.10.0"}
 	for i, a := range ordered {

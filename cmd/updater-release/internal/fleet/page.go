@@ -9,9 +9,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/clipos/updater/cmd/internal/console"
@@ -59,9 +56,8 @@ type barPart struct {
 // no other file, which its content security policy rules out too.
 func (r *Report) WriteHTML(w io.Writer, title string, now time.Time) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"thousands": func(n any) string { return thousands(toInt64(n)) },
+		"thousands": thousands,
 		"moment":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-		"size":      console.Size,
 		"unit":      func(f float64) string { return fmt.Sprintf("%.2f", f) },
 		"percent":   Percent,
 	}).Parse(pageTemplate)
@@ -69,14 +65,6 @@ func (r *Report) WriteHTML(w io.Writer, title string, now time.Time) error {
 		return err
 	}
 	return t.Execute(w, r.page(title, now))
-}
-
-func toInt64(n any) int64 {
-	if i, ok := n.(int); ok {
-		return int64(i)
-	}
-	i, _ := n.(int64)
-	return i
 }
 
 func (r *Report) page(title string, now time.Time) page {
@@ -125,7 +113,7 @@ func Percent(n, of int) string {
 }
 
 func (r *Report) tiles() []tile {
-	tiles := []tile{{thousands(int64(r.Active)), fmt.Sprintf("machines seen in %d days", r.WindowDays), ""}}
+	tiles := []tile{{thousands(r.Active), fmt.Sprintf("machines seen in %d days", r.WindowDays), ""}}
 	offered, running, stuck := 0, 0, 0
 	for _, roll := range r.Rollouts {
 		offered, running, stuck = offered+roll.Offered, running+roll.Running, stuck+roll.Stuck
@@ -138,10 +126,10 @@ func (r *Report) tiles() []tile {
 		}
 	}
 	return append(tiles,
-		tile{thousands(int64(stuck)), fmt.Sprintf("did not take an offer for %d days", StuckDays), alarm(stuck)},
-		tile{thousands(int64(r.Missing)), fmt.Sprintf("not seen for %d days", r.WindowDays), alarm(r.Missing)},
+		tile{thousands(stuck), fmt.Sprintf("did not take an offer for %d days", StuckDays), alarm(stuck)},
+		tile{thousands(r.Missing), fmt.Sprintf("not seen for %d days", r.WindowDays), alarm(r.Missing)},
 		tile{console.Size(bytes), "served", ""},
-		tile{Percent(int(r.Requests.Failed), int(r.Requests.Total)), "of requests failed", alarm(int(r.Requests.Failed))},
+		tile{Percent(r.Requests.Failed, r.Requests.Total), "of requests failed", alarm(r.Requests.Failed)},
 	)
 }
 
@@ -162,70 +150,8 @@ func (r *Report) versionRow(v Version) versionRow {
 			continue
 		}
 		width := 100 * float64(n) / float64(r.Active)
-		row.Parts = append(row.Parts, barPart{colour(i, channel), x, width, channel + ": " + thousands(int64(n))})
+		row.Parts = append(row.Parts, barPart{colour(i, channel), x, width, channel + ": " + thousands(n)})
 		x += width
 	}
 	return row
-}
-
-// adoptionChart has the versions that ever had most machines, the newest at
-// the bottom, and the rest in one.
-func (r *Report) adoptionChart() chart {
-	days := make([]string, len(r.Adoption))
-	peak := map[string]int{}
-	for i, d := range r.Adoption {
-		days[i] = d.Day
-		for version, n := range d.Machines {
-			peak[version] = max(peak[version], n)
-		}
-	}
-	shown := shownVersions(peak)
-	all := make([]series, 0, len(shown)+1)
-	for i, version := range shown {
-		all = append(all, series{version, colour(i, version), make([]float64, len(days))})
-	}
-	rest := series{"others", "rest", make([]float64, len(days))}
-	for i, d := range r.Adoption {
-		for version, n := range d.Machines {
-			if s := slices.Index(shown, version); s >= 0 {
-				all[s].Values[i] = float64(n)
-			} else {
-				rest.Values[i] += float64(n)
-			}
-		}
-	}
-	if len(peak) > len(shown) {
-		all = append(all, rest)
-	}
-	return newChart("Active machines at the end of each day, by version", days, all,
-		func(v float64) string { return thousands(int64(v)) })
-}
-
-// shownVersions are those with a colour, the newest first.
-func shownVersions(peak map[string]int) []string {
-	shown := slices.SortedFunc(maps.Keys(peak), func(a, b string) int {
-		if peak[a] != peak[b] {
-			return peak[b] - peak[a]
-		}
-		return compareVersions(b, a)
-	})
-	shown = slices.DeleteFunc(shown, func(v string) bool { return v == unknownWord || v == otherWord })
-	shown = shown[:min(len(shown), maxSeries)]
-	slices.SortFunc(shown, func(a, b string) int { return compareVersions(b, a) })
-	return shown
-}
-
-func (r *Report) servedChart() chart {
-	days := make([]string, len(r.Served))
-	var all []series
-	for i, kind := range Kinds() {
-		s := series{string(kind), colour(i, ""), make([]float64, len(days))}
-		for i, d := range r.Served {
-			days[i] = d.Day
-			s.Values[i] = float64(d.Kinds[kind].Bytes)
-		}
-		all = append(all, s)
-	}
-	return newChart("Bytes served on each day, by what was asked for", days, all,
-		func(v float64) string { return strings.Replace(console.Size(int64(v)), ".0 ", " ", 1) })
 }

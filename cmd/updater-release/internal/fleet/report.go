@@ -14,9 +14,9 @@ import (
 // Report is what the logs tell. Its JSON is the output of the program: names
 // do not change.
 type Report struct {
-	// From and To are the first and the last request, absent without one.
-	From time.Time `json:"from,omitzero"`
-	To   time.Time `json:"to,omitzero"`
+	// From and To are the first and the last request.
+	From Moment `json:"from"`
+	To   Moment `json:"to"`
 	// WindowDays is how long ago an active machine was seen at most, counted
 	// in days that end with the last request.
 	WindowDays int `json:"window_days"`
@@ -32,8 +32,19 @@ type Report struct {
 	Absent   []Absent `json:"missing"`
 	Served   []Served `json:"served"`
 	Requests Requests `json:"requests"`
-	Broken   []Broken `json:"broken_logs,omitempty"`
+	Broken   []Broken `json:"broken_logs"`
 	Channels []string `json:"channels"`
+}
+
+// Moment is a time that may be none, which in JSON is the empty text.
+type Moment struct{ time.Time }
+
+// MarshalJSON writes the time as RFC 3339 does.
+func (m Moment) MarshalJSON() ([]byte, error) {
+	if m.IsZero() {
+		return []byte(`""`), nil
+	}
+	return m.Time.MarshalJSON()
 }
 
 // Version is how many active machines run one.
@@ -86,19 +97,19 @@ type Traffic struct {
 
 // Requests are counted by what there is to say about them.
 type Requests struct {
-	Total int64 `json:"total"`
+	Total int `json:"total"`
 	// Anonymous told no machine.
-	Anonymous int64 `json:"anonymous"`
+	Anonymous int `json:"anonymous"`
 	// Failed were answered with a status of 400 or more; that there is no patch
 	// or compressed image is no failure.
-	Failed int64 `json:"failed"`
+	Failed int `json:"failed"`
 	// Damaged lines are none of Total.
-	Damaged int64 `json:"damaged_lines"`
+	Damaged int `json:"damaged_lines"`
 	// Late ones are more than an hour older than one before them: their log is
 	// not in order, and what Adoption says about their day is too little.
-	Late int64 `json:"late"`
+	Late int `json:"late"`
 	// Surplus are of machines beyond the limit.
-	Surplus int64 `json:"surplus"`
+	Surplus int `json:"surplus"`
 }
 
 // Broken is a log that could not be read to its end.
@@ -109,14 +120,14 @@ type Broken struct {
 
 func (c *count) report() *Report {
 	r := &Report{
-		WindowDays: c.options.Days, Broken: c.broken, Versions: []Version{}, Rollouts: []Rollout{},
+		WindowDays: int(c.window), Broken: append([]Broken{}, c.broken...), Versions: []Version{}, Rollouts: []Rollout{},
 		Adoption: []Adoption{}, Absent: []Absent{}, Served: c.served(), Channels: []string{},
-		Requests: Requests{c.requests, c.anonymous, c.failed, c.damaged, c.late, c.surplus},
+		Requests: c.requests,
 	}
-	if c.requests == 0 {
+	if c.requests.Total == 0 {
 		return r
 	}
-	r.From, r.To = time.Unix(c.from, 0).UTC(), time.Unix(c.to, 0).UTC()
+	r.From, r.To = Moment{time.Unix(c.from, 0).UTC()}, Moment{time.Unix(c.to, 0).UTC()}
 	c.judgeMachines(r)
 	last := adoptionDay{dayOf(c.to), c.active(dayOf(c.to))}
 	for _, d := range append(slices.Clip(c.adoption), last) {
@@ -138,7 +149,7 @@ func (c *count) byVersion(machines []int) map[string]int {
 
 func (c *count) served() []Served {
 	list := []Served{}
-	for d := dayOf(c.from); d <= dayOf(c.to) && c.requests > 0; d++ {
+	for d := dayOf(c.from); d <= dayOf(c.to) && c.requests.Total > 0; d++ {
 		kinds := c.traffic[d]
 		if kinds == nil {
 			kinds = map[Kind]Traffic{}
@@ -153,7 +164,7 @@ func (c *count) judgeMachines(r *Report) {
 	versions, rollouts := map[name]*Version{}, map[[2]name]*Rollout{}
 	for id, m := range c.machines {
 		channel := c.channels.texts[m.channel]
-		if dayOf(m.seenUnix) <= dayOf(c.to)-day(c.options.Days) { //nolint:gosec // as in pass
+		if c.isOver(dayOf(m.seenUnix)) {
 			r.Missing++
 			r.Absent = append(r.Absent, Absent{id.String(), time.Unix(m.seenUnix, 0).UTC(), c.versions.texts[m.version], channel})
 			continue

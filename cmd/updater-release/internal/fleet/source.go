@@ -30,7 +30,7 @@ type source struct {
 	latest time.Time
 	next   entry
 	// damaged counts lines.
-	damaged int64
+	damaged int
 }
 
 func newSource(log Log, latest time.Time) *source {
@@ -135,7 +135,7 @@ func (c *count) advance(s *source) bool {
 	if err == nil {
 		return true
 	}
-	c.damaged += s.damaged
+	c.requests.Damaged += s.damaged
 	if !errors.Is(err, io.EOF) {
 		c.broken = append(c.broken, Broken{Log: s.name, Error: err.Error()})
 	}
