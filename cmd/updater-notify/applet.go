@@ -141,8 +141,8 @@ func (a *applet) clicked(ctx context.Context, id uint32, act action) {
 	if id == 0 || id != a.screen.id || !c.offers(act) {
 		return
 	}
-	// It goes by itself, and that is no answer.
-	a.screen.forget()
+	// Some servers take it away, and some do not. That it is gone is no answer.
+	a.clear(ctx)
 	a.perform(ctx, act, c)
 }
 

@@ -34,8 +34,9 @@ const (
 	urgencyCritical urgency = 2
 )
 
-// capabilities are what a notification server can do (GetCapabilities).
-type capabilities struct{ actions, body, markup bool }
+// capabilities are what a notification server can do (GetCapabilities), and
+// gauge: it draws a bar for the hint "value" and shows the text too.
+type capabilities struct{ actions, body, markup, gauge bool }
 
 // plannedMillis is how long the answer to "Tonight" is to be seen.
 const plannedMillis = 15_000
@@ -48,7 +49,7 @@ func (w words) render(c card, can capabilities) notification {
 	case kindImminent:
 		lines = w.imminent(c, can, &n)
 	case kindProgress:
-		lines = w.progress(c, &n)
+		lines = w.progress(c, can, &n)
 	case kindFailed:
 		lines = w.failed(c, can, &n)
 	case kindRolledBack:
@@ -111,13 +112,16 @@ func (w words) imminent(c card, can capabilities, n *notification) []string {
 	return lines
 }
 
-func (w words) progress(c card, n *notification) []string {
+func (w words) progress(c card, can capabilities, n *notification) []string {
 	n.icon, n.summary, n.urgency, n.transient = "system-software-update", w.say(progressTitle), urgencyLow, true
-	n.percent = percent(c.status.Progress)
+	done := percent(c.status.Progress)
+	if can.gauge {
+		n.percent = done
+	}
 	if c.status.Stage == "checking" {
 		n.summary = w.say(updateTitle)
 	}
-	lines := []string{w.say(progressBody, w.stage(c.status.Stage), n.percent)}
+	lines := []string{w.say(progressBody, w.stage(c.status.Stage), done)}
 	if left := w.left(c.status.Remaining); left != "" {
 		lines = append(lines, left)
 	}

@@ -28,6 +28,10 @@ const (
 // notifyLimit bounds an answer of the server, which the bus may have to start.
 const notifyLimit = 10 * time.Second
 
+// gaugeAlone is the name of a server that shows a bar instead of the text, made
+// for the volume of the sound.
+const gaugeAlone = "Xfce Notify Daemon"
+
 var errSecond = errors.New("another updater-notify runs in this session")
 
 // server is the notification server of the session.
@@ -106,7 +110,12 @@ func (s *server) capabilities(ctx context.Context) (capabilities, error) {
 			return capabilities{}, err
 		}
 		has := func(name string) bool { return slices.Contains(names, name) }
-		s.can = &capabilities{actions: has("actions"), body: has("body"), markup: has("body-markup")}
+		// A server that does not say who it is draws a bar, or nothing.
+		var name, vendor, version, spec string
+		_ = s.call(ctx, "GetServerInformation", nil, &name, &vendor, &version, &spec)
+		s.can = &capabilities{
+			actions: has("actions"), body: has("body"), markup: has("body-markup"), gauge: name != gaugeAlone,
+		}
 	}
 	return *s.can, nil
 }
