@@ -7,15 +7,15 @@ import "golang.org/x/text/feature/plural"
 // french has every phrase. Its spaces before units, colons and percent signs do
 // not break (U+00A0), those before semicolons are narrow (U+202F).
 var french = map[phrase]forms{
-	availableTitle:    {other: "Mise à jour du système disponible"},
+	availableTitle:    {other: "Mise à jour disponible"},
 	availableBody:     {other: "La version %s peut être installée\u202f; la version %s est en service. Vous pouvez continuer à travailler pendant ce temps."},
 	availableSize:     {other: "%s à télécharger."},
 	availableNoButton: {other: "Pour l’installer, exécutez\u00a0: updaterctl update"},
 	planDownload:      {other: "À télécharger\u00a0: %s\u202f; à écrire\u00a0: %s."},
 	planRestart:       {other: "Le système actuel reste tel quel et pourra être redémarré."},
 
-	progressTitle: {other: "Installation de la mise à jour du système"},
-	updateTitle:   {other: "Mise à jour du système"},
+	progressTitle: {other: "Mise à jour en cours"},
+	updateTitle:   {other: "Mise à jour"},
 	progressBody:  {other: "%s\u00a0: %d\u00a0%%"},
 
 	stageChecking:   {other: "Interrogation du serveur"},
@@ -25,7 +25,7 @@ var french = map[phrase]forms{
 	stageSwapping:   {other: "Finalisation"},
 	stageUnknown:    {other: "En cours"},
 
-	readyTitle:     {other: "Redémarrez pour terminer la mise à jour"},
+	readyTitle:     {other: "Redémarrage nécessaire"},
 	readyBody:      {other: "La version %s est installée et sera lancée au redémarrage de l’ordinateur."},
 	readyInhibited: {other: "Pas de redémarrage\u00a0: %s s’y oppose (%s)."},
 	readyRefused:   {other: "Pas de redémarrage\u00a0: l’autorisation d’un administrateur est nécessaire."},
@@ -34,11 +34,11 @@ var french = map[phrase]forms{
 	plannedBody: {
 		other: "La version %s sera lancée vers %s. Le redémarrage attend que l’ordinateur ne soit plus utilisé, et vous êtes prévenu dix minutes avant.",
 	},
-	imminentTitle:  {other: "Cet ordinateur redémarre à %s"},
-	imminentBody:   {other: "Il sera lancé avec la version %s, comme convenu. Enregistrez votre travail, ou empêchez le redémarrage."},
+	imminentTitle:  {other: "Redémarrage à %s"},
+	imminentBody:   {other: "Cet ordinateur redémarre avec la version %s, comme convenu. Enregistrez votre travail, ou empêchez le redémarrage."},
 	imminentNotice: {other: "Pour empêcher le redémarrage, fermez ce message."},
 
-	failedTitle:     {other: "La mise à jour du système a échoué"},
+	failedTitle:     {other: "Échec de la mise à jour"},
 	failedUnchanged: {other: "Votre système est resté comme avant."},
 	failedNoButton:  {other: "Pour réessayer, exécutez\u00a0: updaterctl update"},
 	failedCode:      {other: "(%s)"},
@@ -56,11 +56,11 @@ var french = map[phrase]forms{
 	failedBefore:    {other: "Cette version n’a pas démarré sur cet ordinateur. Attendez la suivante, ou adressez-vous à votre administrateur."},
 	failedOther:     {other: "Prévenez votre administrateur\u202f; «\u00a0updaterctl status\u00a0» montre ce qui s’est passé."},
 
-	rolledBackTitle: {other: "Votre ordinateur est revenu à la version %s"},
+	rolledBackTitle: {other: "Retour à la version %s"},
 	rolledBackBody: {
-		other: "La version %s n’a pas démarré correctement. Vos fichiers ne sont pas touchés. Une version plus récente sera installée dès qu’il y en aura une.",
+		other: "Votre ordinateur est revenu à la version %s car la version %s n’a pas démarré correctement. Vos fichiers ne sont pas touchés.",
 	},
-	staleTitle: {other: "Pas de nouvelles des mises à jour"},
+	staleTitle: {other: "Mises à jour non vérifiées"},
 	staleBody: {
 		plural.One: "Depuis %d\u00a0jour, aucune réponse du serveur de mise à jour n’a pu être vérifiée. Vérifiez le réseau\u202f; s’il fonctionne, prévenez votre administrateur.",
 		other:      "Depuis %d\u00a0jours, aucune réponse du serveur de mise à jour n’a pu être vérifiée. Vérifiez le réseau\u202f; s’il fonctionne, prévenez votre administrateur.",
@@ -93,7 +93,6 @@ var french = map[phrase]forms{
 	statusAvailable:  {other: "Mise à jour disponible\u00a0: %s"},
 	statusReady:      {other: "Redémarrer pour %s"},
 	statusFailed:     {other: "Échec de la mise à jour"},
-	statusStale:      {other: "Mises à jour non vérifiées"},
 	statusGone:       {other: "Pas de service de mise à jour"},
 	statusHeld:       {other: "Mises à jour suspendues"},
 	tooltipRunning:   {other: "En service\u00a0: %s"},

@@ -54,7 +54,7 @@ func (w words) render(c card, can capabilities) notification {
 		lines = w.failed(c, can, &n)
 	case kindRolledBack:
 		n.icon, n.summary = "dialog-warning", w.say(rolledBackTitle, clean(c.running, versionRunes))
-		lines = []string{w.say(rolledBackBody, clean(c.version, versionRunes))}
+		lines = []string{w.say(rolledBackBody, clean(c.running, versionRunes), clean(c.version, versionRunes))}
 	case kindPlanned:
 		n.icon, n.summary, n.expiresMillis, n.urgency = "system-reboot", w.say(plannedTitle), plannedMillis, urgencyLow
 		lines = []string{w.say(plannedBody, clean(c.version, versionRunes), clock(c.at))}

@@ -109,7 +109,7 @@ func (w words) line(o dbusapi.Overview) line {
 	case o.State == updater.StateFailed:
 		l.Text, l.Class = w.say(statusFailed), string(o.State)
 	case o.Stale:
-		l.Text, l.Class = w.say(statusStale), "stale"
+		l.Text, l.Class = w.say(staleTitle), "stale"
 	case o.State == updater.StateChecking:
 		l.Text, l.Class = w.say(statusChecking), string(o.State)
 	case o.AvailableVersion != "":

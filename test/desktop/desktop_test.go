@@ -303,5 +303,5 @@ func (d *desktop) picture(step string) {
 	if err := os.MkdirAll(*screenshots, 0o755); err != nil {
 		d.t.Fatal(err)
 	}
-	save(d.t, filepath.Join(*screenshots, d.name+"-"+step+".png"), before)
+	save(d.t, filepath.Join(*screenshots, d.name+"-"+step+".png"), cropped(before))
 }

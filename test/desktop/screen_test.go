@@ -44,7 +44,7 @@ func startDisplay(t *testing.T, background string) *display {
 }
 
 // picture is what is on the screen.
-func (d *display) picture(t *testing.T) image.Image {
+func (d *display) picture(t *testing.T) *image.RGBA {
 	t.Helper()
 	data, err := os.ReadFile(d.file)
 	if err != nil {
@@ -59,7 +59,7 @@ func (d *display) picture(t *testing.T) image.Image {
 
 // parseXWD reads a picture as Xvfb keeps it: the X window dump format, version
 // 7 (XWDFile.h), with 32 bits for each pixel.
-func parseXWD(data []byte) (image.Image, error) {
+func parseXWD(data []byte) (*image.RGBA, error) {
 	field := func(i int) int { return int(binary.BigEndian.Uint32(data[4*i:])) }
 	if len(data) < 100 || field(1) != 7 {
 		return nil, errors.New("no window dump")
@@ -81,7 +81,7 @@ func parseXWD(data []byte) (image.Image, error) {
 }
 
 // differs tells whether two pictures do, and where: the smallest rectangle.
-func differs(a, b image.Image) (where image.Rectangle) {
+func differs(a, b *image.RGBA) (where image.Rectangle) {
 	for y := a.Bounds().Min.Y; y < a.Bounds().Max.Y; y++ {
 		for x := a.Bounds().Min.X; x < a.Bounds().Max.X; x++ {
 			if a.At(x, y) != b.At(x, y) {
@@ -90,6 +90,19 @@ func differs(a, b image.Image) (where image.Rectangle) {
 		}
 	}
 	return where
+}
+
+// cropped is the part of a picture that is not background, which the last pixel
+// is, with a margin.
+func cropped(picture *image.RGBA) image.Image {
+	background := picture.RGBAAt(picture.Rect.Max.X-1, picture.Rect.Max.Y-1)
+	plain := image.NewRGBA(picture.Rect)
+	for y := range picture.Rect.Dy() {
+		for x := range picture.Rect.Dx() {
+			plain.SetRGBA(x, y, background)
+		}
+	}
+	return picture.SubImage(differs(picture, plain).Inset(-8))
 }
 
 // save writes a picture as PNG.
