@@ -20,7 +20,7 @@ const (
 
 	progressTitle phrase = "Installing the update"
 	updateTitle   phrase = "System update"
-	progressBody  phrase = "%s: %d %%"
+	progressBody  phrase = "%s: %d%%"
 
 	stageChecking   phrase = "Asking the update server"
 	stageFetching   phrase = "Downloading"
