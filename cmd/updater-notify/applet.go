@@ -60,10 +60,10 @@ func (a *applet) run(ctx context.Context) error {
 	connected, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer a.waiting.Wait()
 	defer cancel()
-	ended := make(chan error, 1)
+	ended := make(chan error, 3)
 	a.begin(func() { ended <- a.followDesktop(connected) })
-	a.begin(func() { a.followService(connected) })
-	a.begin(func() { a.followSeat(connected) })
+	a.begin(func() { ended <- a.followService(connected) })
+	a.begin(func() { ended <- a.followSeat(connected) })
 	return a.loop(connected, ctx.Done(), ended)
 }
 

@@ -243,7 +243,7 @@ func newSample(t *testing.T, w world) *sample {
 func (s *sample) serve() (stop func()) {
 	s.t.Helper()
 	service := dbusapi.New(dbusapi.Options{Address: s.system.Address, DaemonVersion: "1", Log: slog.New(slog.DiscardHandler)}, s.daemon)
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it ends in a cleanup, t.Context ends before
+	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- service.Run(ctx, func() { close(ready) }) }()
 	stop = sync.OnceFunc(func() { cancel(); <-done })
@@ -270,7 +270,7 @@ func (s *sample) publish(w world) {
 // start runs the program until it is stopped, which returns its exit status.
 func (s *sample) start() (stop func() int) {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // as above
+	ctx, cancel := context.WithCancel(context.Background())
 	var stderr strings.Builder
 	done := make(chan int, 1)
 	env := environment{desktop: s.session.Address, stateHome: s.state, locales: []string{"en_GB.UTF-8"}}

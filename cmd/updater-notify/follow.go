@@ -24,8 +24,8 @@ const (
 )
 
 // redial calls f again and again, which returns when its connection has ended
-// and tells whether it had one. It gives up with ctx, or when there was none
-// for as long as limit allows; zero allows all.
+// and tells whether it had one. It gives up with ctx, when trying again is no
+// use, or when there was none for as long as limit allows; zero allows all.
 func redial(ctx context.Context, limit time.Duration, f func(context.Context) (had bool, err error)) error {
 	wait, since := redialFirst, time.Now()
 	for {
@@ -35,7 +35,7 @@ func redial(ctx context.Context, limit time.Duration, f func(context.Context) (h
 			return nil //nolint:nilerr // told to end, which f had to notice somehow
 		case had:
 			wait, since = redialFirst, time.Now()
-		case limit != 0 && time.Since(since) > limit, errors.Is(err, errSecond), errors.Is(err, errOutput):
+		case limit != 0 && time.Since(since) > limit, isFinal(err):
 			return err
 		}
 		select {
@@ -45,6 +45,11 @@ func redial(ctx context.Context, limit time.Duration, f func(context.Context) (h
 		}
 		wait = min(2*wait, redialLast)
 	}
+}
+
+// isFinal tells that trying again is no use.
+func isFinal(err error) bool {
+	return errors.Is(err, errSecond) || errors.Is(err, errOutput) || errors.Is(err, dbusapi.ErrAddress)
 }
 
 // followDesktop keeps a connection to the session bus.
@@ -96,8 +101,8 @@ func (a *applet) serverSaid(ctx context.Context, s *server, signal *dbus.Signal)
 }
 
 // followSeat keeps a connection to logind.
-func (a *applet) followSeat(ctx context.Context) {
-	_ = redial(ctx, 0, func(ctx context.Context) (bool, error) {
+func (a *applet) followSeat(ctx context.Context) error {
+	return redial(ctx, 0, func(ctx context.Context) (bool, error) {
 		s, signals, err := openSeat(ctx, a.bus)
 		if err != nil {
 			return false, err
@@ -121,8 +126,8 @@ func (a *applet) look(ctx context.Context, s *seat) {
 }
 
 // followService keeps watch over the update service.
-func (a *applet) followService(ctx context.Context) {
-	_ = redial(ctx, 0, func(ctx context.Context) (bool, error) {
+func (a *applet) followService(ctx context.Context) error {
+	return redial(ctx, 0, func(ctx context.Context) (bool, error) {
 		client, err := dbusapi.Dial(ctx, a.bus)
 		if err != nil {
 			return false, err

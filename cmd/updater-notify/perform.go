@@ -17,13 +17,15 @@ const acceptedLimit = 10 * time.Second
 // perform does what the user clicked on a card. Whether he may is decided by
 // the services that are asked, which ask polkit.
 func (a *applet) perform(ctx context.Context, act action, c card) {
+	if act == actionDetails {
+		a.details(ctx, c)
+		return
+	}
 	m := &a.world.memory
 	a.world.problem = nil
 	switch act {
 	case actionLater:
 		a.answer(c, time.Now().Add(postponed))
-	case actionDetails:
-		a.details(ctx, c)
 	case actionRetry:
 		if c.problem != nil && c.problem.action == actionCheck {
 			a.check(ctx)

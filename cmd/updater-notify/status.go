@@ -33,14 +33,14 @@ func followStatus(ctx context.Context, o options, w words, out io.Writer) error 
 	return redial(ctx, 0, func(ctx context.Context) (bool, error) {
 		client, err := dbusapi.Dial(ctx, o.bus)
 		if err != nil {
-			return false, p.print(w.gone())
+			return false, errors.Join(err, p.print(w.gone()))
 		}
 		defer client.Close()
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		events, err := client.Watch(ctx)
 		if err != nil {
-			return false, p.print(w.gone())
+			return false, errors.Join(err, p.print(w.gone()))
 		}
 		for e := range events {
 			if err := p.heed(e); err != nil {

@@ -156,7 +156,7 @@ func TestSizesAndTimes(t *testing.T) {
 		{func(w words) string { return w.left(time.Minute) }, "about a minute left", "environ 1\u00a0minute restante"},
 		{func(w words) string { return w.left(150 * time.Second) }, "about 3 minutes left", "environ 3\u00a0minutes restantes"},
 		{func(w words) string { return w.left(90 * time.Minute) }, "about 2 hours left", "environ 2\u00a0heures restantes"},
-		{func(w words) string { return w.say(staleBody, 1) }, string(english[staleBody][plural.One]), "Depuis 1\u00a0jour, aucune réponse du serveur de mise à jour n’a pu être vérifiée. Vérifiez le réseau\u202f; s’il fonctionne, prévenez votre administrateur."},
+		{func(w words) string { return w.say(staleBody, 1) }, english[staleBody][plural.One], "Depuis 1\u00a0jour, aucune réponse du serveur de mise à jour n’a pu être vérifiée. Vérifiez le réseau\u202f; s’il fonctionne, prévenez votre administrateur."},
 		{func(w words) string { return w.say(progressBody, "x", int32(41)) }, "x: 41%", "x\u00a0: 41\u00a0%"},
 	} {
 		if got := test.got(en); got != test.inEN {
