@@ -80,7 +80,7 @@ func TestTooltip(t *testing.T) {
 func status(t *testing.T, s *sample, args ...string) <-chan string {
 	t.Helper()
 	read, write := io.Pipe()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int)
 	go func() {
 		done <- run(ctx, append([]string{"--bus", s.system.Address, "--status"}, args...), environment{}, write, io.Discard)
