@@ -124,6 +124,7 @@ func (d dunst) closed() map[string]string {
 
 // TestDunst: an update from its offer to the restart, in English.
 func TestDunst(t *testing.T) {
+	t.Parallel()
 	d := startDunst(newDesktop(t, "dunst", "en_GB.UTF-8", "-wr"))
 	slow, _ := d.machine()
 	slow.Store(true)

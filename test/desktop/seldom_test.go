@@ -24,6 +24,7 @@ func (s said) History(context.Context, int) ([]updater.HistoryEntry, error) { re
 
 // TestSeldom: what takes two weeks, or a version that does not start.
 func TestSeldom(t *testing.T) {
+	t.Parallel()
 	d := startDunst(newDesktop(t, "dunst", "fr_FR.UTF-8", "-wr"))
 	o := updater.Overview{
 		OSName: "clipos", RunningVersion: running, State: updater.StateIdle,

@@ -104,6 +104,7 @@ func (x xfce) click(button, buttons int) {
 
 // TestXfce: an update that fails first, in French.
 func TestXfce(t *testing.T) {
+	t.Parallel()
 	x := startXfce(newDesktop(t, "xfce", "fr_FR.UTF-8", "-br"))
 	slow, away := x.machine()
 	slow.Store(true)
