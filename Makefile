@@ -27,6 +27,8 @@ LDFLAGS ?=
 VM_RUN ?= .
 
 PREFIX ?= /usr
+# Not under PREFIX: desktops look for what they start here.
+SYSCONFDIR ?= /etc
 INSTALL ?= install
 # Under PREFIX; Debian has its own ideas.
 DOCDIR ?= share/doc/updater
@@ -49,6 +51,13 @@ demo: ## an update from end to end on a machine in a temporary folder, with proo
 .PHONY: demo-shell
 demo-shell: ## the demo's machine before its update, with its bus, to play with
 	@test/demo shell
+
+.PHONY: demo-desktop
+demo-desktop: ## an update as a desktop shows it, on an X server without a screen; pictures of each step in build/screenshots
+	@test/setup test
+	rm -rf build/screenshots
+	go test -count 1 ./test/desktop -screenshots '$(CURDIR)/build/screenshots'
+	@ls build/screenshots/*.png
 
 .PHONY: test
 test: ## all tests with the race detector, and a short run of every fuzz target
@@ -117,6 +126,11 @@ install: build man ## programs, units, bus files, manual pages, completion, docu
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
 	$(INSTALL) -m 755 $(patsubst cmd/%/main.go,bin/%,$(wildcard cmd/*/main.go)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
+	$(call install-data,cmd/updater-notify/*.service,lib/systemd/user)
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
+	ln -sf ../updater-notify.service '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
+	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
+	$(INSTALL) -m 644 cmd/updater-notify/updater-notify.desktop '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
 	$(call install-data,dbusapi/*.conf,share/dbus-1/system.d)
 	$(call install-data,dbusapi/*.service,share/dbus-1/system-services)
 	$(call install-data,dbusapi/*.xml,share/dbus-1/interfaces)

@@ -143,11 +143,12 @@ func installAndPurge(t *testing.T, packages []string) {
 	for _, p := range packages {
 		for _, line := range packageContents(t, packageName(p)) {
 			if !strings.HasPrefix(line, "d") {
-				want = append(want, line[strings.Index(line, "/usr"):])
+				path, _, _ := strings.Cut(line[strings.Index(line, " ./")+2:], " -> ")
+				want = append(want, path)
 			}
 		}
 	}
-	// Nothing in /etc: it is not enabled.
+	// Nothing else in /etc: the daemon is not enabled.
 	const database, links = "/var/lib/dpkg", "/var/lib/systemd"
 	samePaths(t, filesIn(t, root, database, links), want)
 
@@ -167,7 +168,7 @@ func installAndPurge(t *testing.T, packages []string) {
 	if err := machine.WriteFile(filepath.Join(root, "etc/updater/remote.toml"), ""); err != nil {
 		t.Fatal(err)
 	}
-	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl", "updater-release")...)
+	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl", "updater-notify", "updater-release")...)
 	samePaths(t, filesIn(t, root, database), []string{"/etc/updater/remote.toml"})
 }
 
