@@ -21,8 +21,8 @@ func TestDebianPackages(t *testing.T) {
 	need(t, "util-linux", "unshare")
 	folder := buildPackages(t, "umask 022")
 	packages, err := filepath.Glob(filepath.Join(folder, "*.deb"))
-	if err != nil || len(packages) != 3 {
-		t.Fatalf("built %q, %v; want three packages", packages, err)
+	if err != nil || len(packages) != 4 {
+		t.Fatalf("built %q, %v; want four packages", packages, err)
 	}
 
 	t.Run("lintian finds nothing", func(t *testing.T) {
