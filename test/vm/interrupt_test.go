@@ -49,7 +49,7 @@ func TestReset(t *testing.T) {
 		m.begin()
 		moment := rand.N(whole)
 		time.Sleep(moment)
-		m.reset()
+		m.press()
 		version := m.awaitAnyBoot()
 		t.Logf("reset after %.1f s: %s boots", moment.Seconds(), version)
 		m.settle()

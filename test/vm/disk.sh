@@ -1,0 +1,86 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   disk.sh DISK PARTS [LVMROOT ROOT]
+#
+# Makes the disk of a test machine: a GPT, an EFI system partition, and a
+# physical volume with the group mainvg. DISK is a file, or a block device on
+# which every byte is zero. What is on it comes from the folder PARTS:
+#
+#   layout         the sizes of the partitions, ESP_MIB= and GROUP_MIB=
+#   esp/           the content of the ESP
+#   volumes/NAME   the content of a logical volume, which gets the file's size
+#
+# The group is made by device-mapper on DISK's second partition or, where the
+# kernel has none, by the script LVMROOT in its folder ROOT.
+set -eu
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+
+disk=$1 parts=$2 lvmroot=${3:-} root=${4:-}
+ESP_MIB='' GROUP_MIB=''
+# shellcheck source=/dev/null
+. "$parts/layout"
+# The first MiB is the partition table's, the last one its copy's.
+esp_at=1
+group_at=$((esp_at + ESP_MIB))
+
+partition() {
+	[ -b "$disk" ] || truncate --size=$((group_at + GROUP_MIB + 1))M "$disk"
+	sgdisk --set-alignment=2048 --new=1:${esp_at}M:+"${ESP_MIB}"M --typecode=1:ef00 \
+		--new=2:${group_at}M:+"${GROUP_MIB}"M --typecode=2:8e00 "$disk" >/dev/null
+}
+
+# The partition is written through the whole disk: a file has no others.
+fill_esp() {
+	mkfs.vfat -I -F 32 -s 1 --offset=$((esp_at * 2048)) "$disk" $((ESP_MIB * 1024)) >/dev/null
+	mcopy -s -i "$disk@@${esp_at}M" "$parts"/esp/* ::/
+}
+
+# fill LVM GROUP DEVICES makes the volumes, with a command that is lvm, in a
+# group whose devices are in a folder.
+fill() {
+	for content in "$parts"/volumes/*; do
+		name=${content##*/}
+		size=$(stat --format=%s "$content")
+		"$1" lvcreate --quiet --quiet --zero n --wipesignatures n --name "$name" --size "${size}b" "$2"
+		dd if="$content" of="$3/$name" bs=1M conv=sparse,notrunc,fsync status=none
+		cmp --bytes="$size" "$content" "$3/$name"
+	done
+}
+
+# this_lvm sees no physical volume but ours: the machine that this runs on may
+# have a mainvg too.
+this_lvm() {
+	command=$1
+	shift
+	lvm "$command" --config "devices { use_devicesfile=0 filter=[\"a|^${disk}2\$|\", \"r|.*|\"] }" "$@"
+}
+
+with_device_mapper() {
+	this_lvm pvcreate --quiet --quiet "${disk}2"
+	# Devices are named after groups, which is why this one gets its name last.
+	this_lvm vgcreate --quiet --quiet mainvg_new "${disk}2"
+	fill this_lvm mainvg_new /dev/mainvg_new
+	this_lvm vgchange --quiet --quiet --activate n mainvg_new
+	this_lvm vgrename --quiet --quiet mainvg_new mainvg
+}
+
+with_lvmroot() {
+	trap '"$lvmroot" detach "$root"' EXIT
+	"$lvmroot" add "$root" mainvg "${GROUP_MIB}M"
+	fill "$root/usr/sbin/lvm" mainvg "$root/dev/mainvg"
+	"$lvmroot" detach "$root"
+	trap - EXIT
+	image=$root/var/lib/lvmroot/mainvg.img
+	dd if="$image" of="$disk" bs=1M seek=$group_at conv=sparse,notrunc status=none
+	rm "$image"
+}
+
+partition
+fill_esp
+if [ -n "$lvmroot" ]; then
+	with_lvmroot
+else
+	with_device_mapper
+fi
+sync "$disk"
