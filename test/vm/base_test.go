@@ -21,7 +21,7 @@ import (
 var guestPackages = []string{
 	"systemd", "systemd-sysv", "dbus", "udev", "lvm2", "polkitd", "kmod", "dosfstools", "ca-certificates", "iproute2",
 	"cryptsetup-bin", "e2fsprogs", "systemd-boot", "attr", "procps",
-	"gdisk", "mtools", "openssh-server",
+	"fdisk", "mtools", "openssh-server",
 }
 
 // cache is the folder for what outlives a run. While it is open no other run

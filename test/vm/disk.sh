@@ -26,8 +26,10 @@ group_at=$((esp_at + ESP_MIB))
 
 partition() {
 	[ -b "$disk" ] || truncate --size=$((group_at + GROUP_MIB + 1))M "$disk"
-	sgdisk --set-alignment=2048 --new=1:${esp_at}M:+"${ESP_MIB}"M --typecode=1:ef00 \
-		--new=2:${group_at}M:+"${GROUP_MIB}"M --typecode=2:8e00 "$disk" >/dev/null
+	sfdisk --quiet --label gpt "$disk" <<-END
+		start=${esp_at}MiB, size=${ESP_MIB}MiB, type=uefi
+		start=${group_at}MiB, size=${GROUP_MIB}MiB, type=lvm
+	END
 }
 
 # The partition is written through the whole disk: a file has no others.

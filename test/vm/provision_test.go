@@ -31,7 +31,10 @@ func TestProvision(t *testing.T) {
 			"a byte is not zero", "echo | dd of=/dev/vdb bs=1M seek=1000 conv=fsync status=none",
 			"dd if=/dev/zero of=/dev/vdb bs=1 count=1 seek=1000M conv=fsync status=none", "/dev/vdb is not empty",
 		},
-		{"a partition", "sgdisk --new=1:0:0 /dev/vdb", "sgdisk --zap-all /dev/vdb", "/dev/vdb has partitions"},
+		{
+			"a partition", "echo , | sfdisk --quiet --label dos /dev/vdb",
+			"dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=fsync status=none; blockdev --rereadpt /dev/vdb", "/dev/vdb has partitions",
+		},
 		{
 			"swap", "mkswap /dev/vdb; swapon /dev/vdb",
 			"swapoff /dev/vdb; dd if=/dev/zero of=/dev/vdb bs=1M count=1 conv=fsync status=none", "/dev/vdb is in use",
