@@ -32,10 +32,19 @@ partition() {
 	END
 }
 
-# The partition is written through the whole disk: a file has no others.
+# In a file the ESP is written through the whole disk.
 fill_esp() {
-	mkfs.vfat -I -F 32 -s 1 --offset=$((esp_at * 2048)) "$disk" $((ESP_MIB * 1024)) >/dev/null
-	mcopy -s -i "$disk@@${esp_at}M" "$parts"/esp/* ::/
+	if [ -b "$disk" ]; then
+		mkfs.vfat -F 32 -s 1 "${disk}1" >/dev/null
+		esp=$(mktemp --directory /run/esp.XXXXXX)
+		mount -t vfat "${disk}1" "$esp"
+		cp -r "$parts/esp/." "$esp"
+		umount "$esp"
+		rmdir "$esp"
+	else
+		mkfs.vfat -F 32 -s 1 --offset=$((esp_at * 2048)) "$disk" $((ESP_MIB * 1024)) >/dev/null
+		mcopy -s -i "$disk@@${esp_at}M" "$parts"/esp/* ::/
+	fi
 }
 
 # fill LVM GROUP DEVICES makes the volumes, with a command that is lvm, in a
