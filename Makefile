@@ -120,7 +120,7 @@ man: ## manual pages in build/man
 .PHONY: install
 install: build man ## programs, units, bus files, manual pages, completion, documentation under DESTDIR with PREFIX (/usr)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
-	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
+	$(INSTALL) -m 755 $(patsubst cmd/%/main.go,bin/%,$(wildcard cmd/*/main.go)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
 	$(call install-data,dbusapi/*.conf,share/dbus-1/system.d)
 	$(call install-data,dbusapi/*.service,share/dbus-1/system-services)
