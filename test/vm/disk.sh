@@ -53,27 +53,27 @@ fill() {
 	for content in "$parts"/volumes/*; do
 		name=${content##*/}
 		size=$(stat --format=%s "$content")
-		"$1" lvcreate --quiet --quiet --zero n --wipesignatures n --name "$name" --size "${size}b" "$2"
+		"$1" lvcreate --quiet --zero n --wipesignatures n --name "$name" --size "${size}b" "$2"
 		dd if="$content" of="$3/$name" bs=1M conv=sparse,notrunc,fsync status=none
 		cmp --bytes="$size" "$content" "$3/$name"
 	done
 }
 
-# this_lvm sees no physical volume but ours: the machine that this runs on may
-# have a mainvg too.
+# this_lvm sees no physical volume but ours, for the machine that this runs on
+# may have a mainvg too, and leaves no backup of its metadata there.
 this_lvm() {
 	command=$1
 	shift
-	lvm "$command" --config "devices { use_devicesfile=0 filter=[\"a|^${disk}2\$|\", \"r|.*|\"] }" "$@"
+	lvm "$command" --config "devices { use_devicesfile=0 filter=[\"a|^${disk}2\$|\", \"r|.*|\"] } backup { backup=0 archive=0 }" "$@"
 }
 
 with_device_mapper() {
-	this_lvm pvcreate --quiet --quiet "${disk}2"
+	this_lvm pvcreate --quiet "${disk}2"
 	# Devices are named after groups, which is why this one gets its name last.
-	this_lvm vgcreate --quiet --quiet mainvg_new "${disk}2"
+	this_lvm vgcreate --quiet mainvg_new "${disk}2"
 	fill this_lvm mainvg_new /dev/mainvg_new
-	this_lvm vgchange --quiet --quiet --activate n mainvg_new
-	this_lvm vgrename --quiet --quiet mainvg_new mainvg
+	this_lvm vgchange --quiet --activate n mainvg_new
+	this_lvm vgrename --quiet mainvg_new mainvg
 }
 
 with_lvmroot() {
