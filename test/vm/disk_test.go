@@ -27,7 +27,7 @@ const (
 	espOffset, espBytes = 1 * mib, 96 * mib
 	pvOffset, pvBytes   = espOffset + espBytes, 1400 * mib
 
-	coreBytes, stateBytes, swapBytes = 160 * mib, 384 * mib, 32 * mib
+	coreBytes, stateBytes, swapBytes = 160 * mib, 512 * mib, 32 * mib
 )
 
 // parts is a folder with what disk.sh makes a disk of.
