@@ -52,16 +52,17 @@ func runAll(m *testing.M) (status int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	defer cache.Close()
-	base, err := cache.base(ctx)
+	base, baseLock, err := cache.base(ctx)
 	if err != nil {
 		return 1, err
 	}
+	defer baseLock.Close()
 	since("base", begin)
-	work, err := os.MkdirTemp(cache.dir, "run-")
+	work, workLock, err := cache.run()
 	if err != nil {
 		return 1, err
 	}
+	defer workLock.Close()
 	if !*keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	}

@@ -36,7 +36,7 @@ func TestJournal(t *testing.T) {
 	m.offer(nextVersion)
 	m.update()
 	for _, words := range []string{"denied", "not permitted", "Read-only file system", "SECCOMP"} {
-		journal := m.sh(`journalctl --boot --no-pager --unit=updaterd --unit=updaterd-metrics.socket --grep="` + words + `" --case-sensitive=no || true`)
+		journal := m.sh("journalctl --boot --no-pager --unit='updaterd*' --unit='updater-fetch*' --grep='" + words + "' --case-sensitive=no || true")
 		if !strings.Contains(journal, "-- No entries --") {
 			t.Errorf("%q in the journal:\n%s", words, journal)
 		}
@@ -45,7 +45,8 @@ func TestJournal(t *testing.T) {
 	if !strings.Contains(warnings, "-- No entries --") {
 		t.Errorf("warnings:\n%s", warnings)
 	}
-	t.Log(m.sh("systemd-analyze security --no-pager updaterd.service | tail -n 1"))
+	t.Log("\n" + m.run("systemd-analyze", "security", "--no-pager", "updaterd.service", "updater-fetch.service") +
+		m.run("systemd-analyze", "blame", "--no-pager"))
 	m.reboot(nextVersion)
 	m.wantUpdated()
 }
