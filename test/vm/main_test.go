@@ -75,6 +75,9 @@ func runAll(m *testing.M) (status int, err error) {
 	if err := filesIn(work).create(ctx, shared.diskPath()); err != nil {
 		return 1, err
 	}
+	// From here on a signal ends the process, and with it the machine; the next
+	// run removes what is left.
+	stop()
 	return m.Run(), nil
 }
 
