@@ -25,6 +25,8 @@ LDFLAGS ?=
 
 # Which tests vm-test runs, by their names.
 VM_RUN ?= .
+# Options of these tests, such as -seed=7 -rounds=5.
+VM_ARGS ?=
 
 PREFIX ?= /usr
 INSTALL ?= install
@@ -59,7 +61,7 @@ test: ## all tests with the race detector, and a short run of every fuzz target
 .PHONY: vm-test
 vm-test: ## a real machine under QEMU, see docs/vm.md; VM_RUN=TestSmoke for the shortest
 	@test/setup test vm
-	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm
+	go test -tags vm -count 1 -timeout 4h -v -run '$(VM_RUN)' ./test/vm -args $(VM_ARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)

@@ -5,7 +5,6 @@
 package vm
 
 import (
-	"cmp"
 	"flag"
 	"math/rand/v2"
 	"slices"
@@ -93,7 +92,7 @@ func (i *interrupter) interrupt(how func(m *machine)) {
 func (i *interrupter) round(how func(m *machine)) {
 	i.Helper()
 	progress, delay := i.moment()
-	seen := cmp.Or(strings.TrimSpace(i.updateUntil(progress)), "the end")
+	seen := i.updateUntil(progress)
 	time.Sleep(delay)
 	how(i.machine)
 	i.settle()
@@ -134,14 +133,15 @@ func (i *interrupter) complete() {
 }
 
 // updateUntil begins an update, waits for its progress, and returns the event
-// that told of it, "" when the update ended before.
+// that told of it, or what was said by an update that ended before.
 func (m *machine) updateUntil(progress float64) string {
 	m.Helper()
 	// Who follows is not waited for.
 	const script = `mawk -W interactive -v want="$1" '
-		/"event":"progress"/ && match($0, /"progress":[0-9.e-]+/) && substr($0, RSTART + 11, RLENGTH - 11) + 0 >= want + 0 { print; exit }
-		' < <(exec updaterctl --json update --follow 2>/dev/null)`
-	return m.run("bash", "-c", script, "bash", strconv.FormatFloat(progress, 'f', -1, 64))
+		/"event":"progress"/ && match($0, /"progress":[0-9.e-]+/) && substr($0, RSTART + 11, RLENGTH - 11) + 0 >= want + 0 { found = 1; exit }
+		END { print; if (!found) { print "it has ended"; while ((getline <"/run/said") > 0) print } }
+		' < <(exec updaterctl --json update --follow 2>/run/said)`
+	return strings.TrimSpace(m.run("bash", "-c", script, "bash", strconv.FormatFloat(progress, 'f', -1, 64)))
 }
 
 // settle waits until the daemon is there and does nothing.
