@@ -23,10 +23,10 @@ FUZZTIME ?= 60s
 # More for the linker; "-s -w" leaves out what only a debugger reads.
 LDFLAGS ?=
 
-# Which tests vm-test and vagrant-test run, by their names, and the latter's
-# flags: -own-box, -keep.
+# Which tests vm-test and vagrant-test run, by their names.
 VM_RUN ?= .
-VAGRANT_FLAGS ?=
+# Options of these tests, such as -seed=7 -rounds=5, -own-box for vagrant-test.
+VM_ARGS ?=
 
 PREFIX ?= /usr
 INSTALL ?= install
@@ -61,12 +61,12 @@ test: ## all tests with the race detector, and a short run of every fuzz target
 .PHONY: vm-test
 vm-test: ## a real machine under QEMU, see docs/vm.md; VM_RUN=TestSmoke for the shortest
 	@test/setup test vm
-	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm
+	go test -tags vm -count 1 -timeout 4h -v -run '$(VM_RUN)' ./test/vm -args $(VM_ARGS)
 
 .PHONY: vagrant-test
 vagrant-test: ## the same tests on a real hypervisor, by Vagrant and libvirt, see vagrant/README.md; VM_RUN as for vm-test
 	@test/setup test vm libvirt
-	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm -args -machine vagrant $(VAGRANT_FLAGS)
+	go test -tags vm -count 1 -timeout 4h -v -run '$(VM_RUN)' ./test/vm -args -machine vagrant $(VM_ARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)

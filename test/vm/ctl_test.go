@@ -39,6 +39,17 @@ func (m *machine) ctl(result any, args ...string) {
 	}
 }
 
+// historyEntry is what these tests read of `updaterctl history`.
+type historyEntry struct{ Transaction, Result string }
+
+// newestInHistory is the zero value when there is none.
+func (m *machine) newestInHistory() historyEntry {
+	m.Helper()
+	var entries []historyEntry
+	m.ctl(&entries, "history")
+	return append(entries, historyEntry{})[0]
+}
+
 func (m *machine) status() (s status) {
 	m.Helper()
 	m.ctl(&s, "status")

@@ -54,17 +54,21 @@ func (l *lab) Close() error {
 
 func (l *lab) tree() string { return filepath.Join(l.work, "tree") }
 
-// buildTree makes what all versions have in common: the base, our programs as
-// `make install` puts them, and the test image's own files.
+// buildTree makes what all versions have in common: the base, our Debian
+// packages with the daemon enabled as an integrator does it, and the test
+// image's own files.
 func (l *lab) buildTree(ctx context.Context) error {
+	// Of two runs in the same checkout one builds at a time.
+	const packages = `make -C ../.. --silent deb >/dev/null; for p in ../../build/deb/*.deb; do dpkg-deb --extract "$p" "$1"; done`
 	agent := filepath.Join(l.tree(), "usr/libexec/test-agent")
 	steps := [][]string{
 		// Links to the files of the cache: nothing may be written in place.
 		{"cp", "--archive", "--link", filepath.Join(l.base, "tree"), l.tree()},
-		{"make", "-C", "../..", "--silent", "install", "DESTDIR=" + l.tree()},
+		{"flock", "../../Makefile", "sh", "-ec", packages, "sh", l.tree()},
+		{"systemctl", "--quiet", "--root=" + l.tree(), "enable", "updaterd.service"},
 		{"cp", "--archive", "--no-preserve=ownership", "--remove-destination", "image/.", l.tree()},
 		{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", agent, "./cmd/agent"},
-		{"rm", "-rf", filepath.Join(l.tree(), "usr/share/man"), filepath.Join(l.tree(), "etc/updater")},
+		{"rm", "-rf", filepath.Join(l.tree(), "usr/share/man"), filepath.Join(l.tree(), "usr/share/doc")},
 		{"ln", "-s", "/var/etc/updater", filepath.Join(l.tree(), "etc/updater")},
 		{"install", "-d", filepath.Join(l.tree(), "mnt/efiboot")},
 		{"cp", "../keys/updater-test.pub", filepath.Join(l.tree(), "usr/lib/updater/pubkey")},
@@ -116,7 +120,7 @@ func (l *lab) release(ctx context.Context, version string, ill bool) (release.Re
 		return release.Release{}, err
 	}
 	r, err := release.Build(ctx, l.webroot, release.Options{
-		Version: version, From: []string{tree}, NoErrorCorrection: true,
+		Version: version, From: []string{tree}, Compressed: true, NoErrorCorrection: true,
 		Kernel: l.kernel, Initrd: l.initramfs,
 		Parameters: []string{"console=ttyS0", "quiet", "net.ifnames=0", "panic=-1", "mitigations=off", "systemd.show_status=no"},
 	})

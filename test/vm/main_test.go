@@ -47,16 +47,17 @@ func runAll(m *testing.M) (status int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	defer cache.Close()
-	base, err := cache.base(ctx)
+	base, baseLock, err := cache.base(ctx)
 	if err != nil {
 		return 1, err
 	}
+	defer baseLock.Close()
 	since("base", begin)
-	work, err := os.MkdirTemp(cache.dir, "run-")
+	work, workLock, err := cache.run()
 	if err != nil {
 		return 1, err
 	}
+	defer workLock.Close()
 	if !*keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	}
@@ -73,6 +74,9 @@ func runAll(m *testing.M) (status int, err error) {
 	if err := shared.prepare(ctx, shared.lab); err != nil {
 		return 1, err
 	}
+	// From here on a signal ends the process, and with it the machine; the next
+	// run removes what is left.
+	stop()
 	return m.Run(), nil
 }
 

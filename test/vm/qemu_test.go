@@ -103,12 +103,7 @@ func startWithDisks(ctx context.Context, work, snapshot string, disks []string) 
 	if err := e.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%w: run test/setup vm", err)
 	}
-	// Others work on this machine too.
-	err = syscall.Setpriority(syscall.PRIO_PROCESS, e.cmd.Process.Pid, 5)
-	if err == nil {
-		err = e.connect(ctx, agent, control)
-	}
-	if err != nil {
+	if err := e.connect(ctx, agent, control); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
