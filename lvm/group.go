@@ -33,8 +33,8 @@ type Group struct {
 	root         string
 	sysfs        sysfs
 	// run executes the lvm tool: Args of a CommandError in, standard output
-	// out.
-	run func(ctx context.Context, args ...string) ([]byte, error)
+	// out. flush is called before each of its writes, unless it is nil.
+	run func(ctx context.Context, flush func() error, args ...string) ([]byte, error)
 	// recheckDelay is openCheckDelay outside of tests.
 	recheckDelay time.Duration
 }
@@ -49,8 +49,8 @@ func NewGroup(name string, newSizeBytes int64, root string) *Group {
 		newSizeBytes: newSizeBytes,
 		root:         root,
 		sysfs:        sysfs(filepath.Join(root, "sys")),
-		run: func(ctx context.Context, args ...string) ([]byte, error) {
-			return runTool(ctx, tool, args...)
+		run: func(ctx context.Context, flush func() error, args ...string) ([]byte, error) {
+			return runTool(ctx, tool, flush, args...)
 		},
 		recheckDelay: openCheckDelay,
 	}
@@ -128,20 +128,21 @@ func (g *Group) change(ctx context.Context, args ...string) error {
 	if err != nil {
 		return err
 	}
-	if err := g.flush(r.presentPhysicals()); err != nil {
+	flush := func() error { return g.flush(r.presentPhysicals()) }
+	if err := flush(); err != nil {
 		return err
 	}
-	return errors.Join(g.finish(ctx, args...), g.flush(r.presentPhysicals()))
+	return errors.Join(g.finish(ctx, flush, args...), flush())
 }
 
 // finish runs a command to its end, unless ctx is done before it begins.
-func (g *Group) finish(ctx context.Context, args ...string) error {
+func (g *Group) finish(ctx context.Context, flush func() error, args ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeLimit)
 	defer cancel()
-	_, err := g.run(ctx, args...)
+	_, err := g.run(ctx, flush, args...)
 	return err
 }
 
@@ -164,7 +165,7 @@ func (g *Group) report(ctx context.Context) (groupReport, error) {
 	if err := checkName(g.name); err != nil {
 		return groupReport{}, fmt.Errorf("volume group %w", err)
 	}
-	data, err := g.run(ctx, slices.Concat(reportArgs, []string{"--", g.name})...)
+	data, err := g.run(ctx, nil, slices.Concat(reportArgs, []string{"--", g.name})...)
 	if err != nil {
 		return groupReport{}, fmt.Errorf("%s: %w", g.name, err)
 	}

@@ -68,10 +68,22 @@ func (f machineFiles) copyTo(ctx context.Context, to machineFiles) error {
 	})
 }
 
+// disk are QEMU's arguments for the machine's only disk.
+func (f machineFiles) disk() []string {
+	return []string{
+		"-drive", "if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file=" + f.layer,
+		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
+	}
+}
+
 // startEmulator starts the machine with its files in work, from a snapshot
 // unless its name is empty. A snapshot is loaded by a new process only: in the
 // same one the processor's clock would not go back.
 func startEmulator(ctx context.Context, work, snapshot string) (*emulator, error) {
+	return startWithDisks(ctx, work, snapshot, filesIn(work).disk())
+}
+
+func startWithDisks(ctx context.Context, work, snapshot string, disks []string) (*emulator, error) {
 	files := filesIn(work)
 	e := &emulator{answers: make(chan json.RawMessage), console: filepath.Join(work, "console")}
 	agent, control := filepath.Join(work, "agent"), filepath.Join(work, "control")
@@ -85,8 +97,6 @@ func startEmulator(ctx context.Context, work, snapshot string) (*emulator, error
 		"-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "1", "-m", "640",
 		"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
 		"-drive", "if=pflash,format=qcow2,file="+files.variables,
-		"-drive", "if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file="+files.layer,
-		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "virtio-rng-pci",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,server=on,wait=off,path="+agent,
@@ -94,6 +104,7 @@ func startEmulator(ctx context.Context, work, snapshot string) (*emulator, error
 		"-serial", "file:"+e.console,
 		// It waits for `cont`, so that the guest finds both ends connected.
 		"-S", "-qmp", "unix:"+control+",server=on,wait=off")
+	e.cmd.Args = append(e.cmd.Args, disks...)
 	if snapshot != "" {
 		e.cmd.Args = append(e.cmd.Args, "-loadvm", snapshot)
 	}
