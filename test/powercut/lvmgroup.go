@@ -57,7 +57,8 @@ func parseGroup(text string) (Group, error) {
 			return Group{}, fmt.Errorf("group %s: %d physical volumes", name, len(physicals))
 		}
 		for _, only := range physicals {
-			start := only.(section).number("pe_start") * SectorBytes //nolint:errcheck // of a list of sections
+			physical, _ := only.(section)
+			start := physical.number("pe_start") * SectorBytes
 			for volume := range s.inner("logical_volumes") {
 				extents, err := parseVolume(s.inner("logical_volumes").inner(volume), start, s.number("extent_size")*SectorBytes)
 				if err != nil {

@@ -164,7 +164,9 @@ func (m *Machine) readEntries(f *fat) ([]entry, error) {
 			continue
 		}
 		content, err := f.read(file)
-		if err != nil {
+		if errors.Is(err, errFAT) {
+			content = nil // listed all the same, and nothing that starts
+		} else if err != nil {
 			return nil, err
 		}
 		contents[file.name] = content

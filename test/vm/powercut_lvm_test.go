@@ -26,6 +26,7 @@ func (m *machine) measureGroups(scratch [2]recorded) {
 		group, copies, device := []string{"once", "twice"}[i], []string{"1", "2"}[i], []string{"/dev/vdb", "/dev/vdc"}[i]
 		m.run("pvcreate", "--quiet", "--pvmetadatacopies", copies, device)
 		m.run("vgcreate", "--quiet", "--autobackup", "n", group, device)
+		m.run("sync", device) // the first flush makes the record one
 		tool, begin := m.within(disk, func() {
 			m.run("lvcreate", "--autobackup=n", "--zero=n", "--wipesignatures=n", "--size=4m", "--name=a", group)
 			m.run("lvrename", "--autobackup=n", group, "a", "b")
