@@ -39,7 +39,8 @@ func TestPowerCuts(t *testing.T) {
 	disk, scratch := m.record()
 	m.offer(nextVersion)
 	update, begin := m.within(disk, m.update)
-	wrong, wrongBegin := m.within(disk, m.updateWrongly)
+	wrongOrder := m.prepareWrongOrder()
+	wrong, wrongBegin := m.within(disk, func() { m.run(wrongOrder...) })
 	m.measureGroups(scratch)
 	m.emulator.Close()
 
@@ -71,9 +72,9 @@ func TestPowerCuts(t *testing.T) {
 	m.bootSample(recording, good)
 }
 
-// updateWrongly installs a small release over the one that was just installed,
-// entry first.
-func (m *machine) updateWrongly() {
+// prepareWrongOrder returns the command line of a program that installs a small
+// release over the one that was just installed, entry first.
+func (m *machine) prepareWrongOrder() []string {
 	m.Helper()
 	r, err := release.Build(m.Context(), m.webroot, release.Options{Version: wrongVersion, NoErrorCorrection: true, Kernel: m.kernel, Initrd: m.initramfs})
 	if err != nil {
@@ -83,9 +84,9 @@ func (m *machine) updateWrongly() {
 	program := m.install("wrongorder")
 	m.putFile("/run/core", r.Core)
 	m.putFile("/run/efiboot", r.Efiboot)
-	// Its own entry goes in the right order.
-	m.sh("rm /mnt/efiboot/EFI/Linux/clipos-" + nextVersion + "+3.efi; sync")
-	m.run(program, "-from", "core_"+nextVersion, "-version", wrongVersion, "-core", "/run/core", "-efiboot", "/run/efiboot")
+	// That part it does right.
+	m.run("rm", "/mnt/efiboot/EFI/Linux/clipos-"+nextVersion+"+3.efi")
+	return []string{program, "-from", "core_" + nextVersion, "-version", wrongVersion, "-core", "/run/core", "-efiboot", "/run/efiboot"}
 }
 
 // judge knows the releases, and what of the ESP stays as it is.
