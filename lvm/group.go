@@ -72,6 +72,10 @@ func (g *Group) Survey(ctx context.Context) (Survey, error) {
 		NewSizeBytes: r.wholeExtents(g.newSizeBytes),
 		Warnings:     r.warnings(),
 	}
+	if err := checkOrdered(); err != nil {
+		survey.Warnings = append(survey.Warnings, fmt.Sprintf("volume group %s: %v; a power cut while its metadata are written "+
+			"can make every volume in it unreachable, on a drive that reorders writes", g.name, err))
+	}
 	for _, l := range r.logicals {
 		inUse, err := g.inUse(l, beneathRoot)
 		if err != nil {
@@ -121,8 +125,9 @@ func (g *Group) Rename(ctx context.Context, from, to string) error {
 // the attempt makes the whole command fail.
 const noBackup = "--autobackup=n"
 
-// change runs a command that writes metadata. Once begun it is not cancelled:
-// LVM would have to be killed in the middle of a commit.
+// change runs a command that writes metadata, with a flush before it, between
+// its writes, and after it. Once begun it is not cancelled: LVM would have to be
+// killed in the middle of a commit.
 func (g *Group) change(ctx context.Context, args ...string) error {
 	r, err := g.report(ctx)
 	if err != nil {

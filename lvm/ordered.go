@@ -4,6 +4,7 @@ package lvm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -48,6 +49,17 @@ type response struct {
 	flags uint32
 }
 
+// checkOrdered returns errUnordered where the kernel does not know such filters,
+// or a sandbox keeps them from us.
+func checkOrdered() error {
+	action := uint32(unix.SECCOMP_RET_USER_NOTIF)
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&action))) //nolint:gosec // seccomp(2)
+	if errno != 0 {
+		return fmt.Errorf("%w: %w", errUnordered, os.NewSyscallError("seccomp", errno))
+	}
+	return nil
+}
+
 // runOrdered runs cmd to its end and calls flush before each of its writes to a
 // device, which is done only when flush has succeeded. So the drive cannot
 // reorder them. Without a way to do that the program is not started:
@@ -70,8 +82,7 @@ func runOrdered(cmd *exec.Cmd, flush func() error) error {
 		defer close(answered)
 		answerAll(listener, ended, flush)
 	}()
-	err = cmd.Wait()
-	end.Close() // ends answerAll
+	err = errors.Join(cmd.Wait(), end.Close()) // which ends answerAll
 	<-answered
 	return errors.Join(err, ended.Close(), listener.Close())
 }
@@ -96,15 +107,15 @@ func startFiltered(cmd *exec.Cmd) (listener *os.File, err error) {
 
 func filterThread() (*os.File, error) {
 	filter := writeFilter()
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]} //nolint:gosec // of four
 	// Who has no CAP_SYS_ADMIN needs it, and LVM gains no rights anyway.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return nil, errors.Join(errUnordered, os.NewSyscallError("prctl", err))
+		return nil, fmt.Errorf("%w: %w", errUnordered, os.NewSyscallError("prctl", err))
 	}
 	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER,
 		uintptr(unsafe.Pointer(&program))) //nolint:gosec // seccomp(2)
 	if errno != 0 {
-		return nil, errors.Join(errUnordered, os.NewSyscallError("seccomp", errno))
+		return nil, fmt.Errorf("%w: %w", errUnordered, os.NewSyscallError("seccomp", errno))
 	}
 	return os.NewFile(fd, "seccomp"), nil
 }
@@ -132,14 +143,14 @@ func answerAll(listener, ended *os.File, flush func() error) {
 // answer lets the program go on, or fails its call.
 func answer(listener *os.File, flush func() error) {
 	var n notification
-	if control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) != nil {
+	if control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) != nil { //nolint:gosec // ioctl of seccomp_unotify(2)
 		return // it was killed meanwhile
 	}
 	r := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	if flush() != nil {
 		r = response{id: n.id, errno: -int32(unix.EIO)}
 	}
-	_ = control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) // as above
+	_ = control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) //nolint:gosec // as above; killed meanwhile
 }
 
 func control(f *os.File, request uintptr, argument unsafe.Pointer) error {

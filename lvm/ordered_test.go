@@ -6,13 +6,16 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/clipos/updater/lvm"
 	"github.com/clipos/updater/lvm/lvmtest"
+	"golang.org/x/sys/unix"
 )
 
 // area is the beginning of a physical volume, with all of LVM's metadata.
@@ -100,4 +103,55 @@ func TestOrderedFlushFails(t *testing.T) {
 		}
 	}
 	t.Error("the change never succeeds")
+}
+
+// dyingRoot names the root folder for TestDyingHelper, dyingAfter how many
+// flushes it survives.
+const dyingRoot, dyingAfter = "TEST_DYING_ROOT", "TEST_DYING_AFTER"
+
+// TestDyingHelper is the process that TestOrderedDies starts.
+func TestDyingHelper(t *testing.T) {
+	root := os.Getenv(dyingRoot)
+	if root == "" {
+		return // it was not TestOrderedDies that started it
+	}
+	left, err := strconv.Atoi(os.Getenv(dyingAfter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = lvm.NewGroup("mainvg", 4<<20, root).Change(t.Context(), func() error {
+		if left--; left < 0 {
+			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+		}
+		return nil
+	}, "lvrename", "--autobackup=n", "--", "mainvg", "one", "two")
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A process that is killed while it holds a write leaves the group as it was.
+func TestOrderedDies(t *testing.T) {
+	died := 0
+	for ; ; died++ {
+		root := lvmtest.NewGroup(t, "mainvg", 16<<20)
+		lvmtest.LVM(t, root, "lvcreate", "--size=4m", "--name=one", "mainvg")
+		helper := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDyingHelper$")
+		helper.Env = append(os.Environ(), dyingRoot+"="+root, dyingAfter+"="+strconv.Itoa(died))
+		err := helper.Run()
+		// It waits for the tool, which outlives the helper.
+		names := strings.Fields(lvmtest.LVM(t, root, "lvs", "--noheadings", "--options", "lv_name", "mainvg"))
+		if err == nil {
+			if !slices.Equal(names, []string{"two"}) {
+				t.Errorf("volumes %q", names)
+			}
+			break
+		}
+		if !slices.Equal(names, []string{"one"}) && !slices.Equal(names, []string{"two"}) {
+			t.Errorf("killed at flush %d: volumes %q", died, names)
+		}
+	}
+	if died < 3 {
+		t.Errorf("only %d flushes", died)
+	}
 }

@@ -35,7 +35,7 @@ var zeros = make([]byte, SectorBytes)
 // behind the end of the base reads as zeros.
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 	n, err := d.base.ReadAt(p, off)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.ReaderAt returns it as it is
+	if err != nil && err != io.EOF {
 		return 0, err
 	}
 	clear(p[n:])

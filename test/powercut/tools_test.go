@@ -11,7 +11,7 @@ import (
 )
 
 // run runs a tool that must succeed.
-func run(t *testing.T, name string, args ...string) string {
+func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "MTOOLS_SKIP_CHECK=1", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
@@ -19,7 +19,6 @@ func run(t *testing.T, name string, args ...string) string {
 	if err != nil {
 		t.Fatalf("%s %q: %v: see test/setup\n%s", name, args, err, output)
 	}
-	return string(output)
 }
 
 // newESP makes an ESP in a file, the way the test machine's is made.
