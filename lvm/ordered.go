@@ -68,14 +68,13 @@ func checkOrdered() error {
 // When this process dies, the next write of the program fails, which LVM takes
 // for a drive that fails: it goes back to the metadata it had.
 func runOrdered(cmd *exec.Cmd, flush func() error) error {
-	listener, err := startFiltered(cmd)
+	ended, end, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	ended, end, err := os.Pipe()
+	listener, err := startFiltered(cmd)
 	if err != nil {
-		_ = cmd.Process.Kill()
-		return errors.Join(err, listener.Close(), cmd.Wait())
+		return errors.Join(err, closeAll(ended, end))
 	}
 	answered := make(chan struct{})
 	go func() {
@@ -84,7 +83,7 @@ func runOrdered(cmd *exec.Cmd, flush func() error) error {
 	}()
 	err = errors.Join(cmd.Wait(), end.Close()) // which ends answerAll
 	<-answered
-	return errors.Join(err, ended.Close(), listener.Close())
+	return errors.Join(err, closeAll(ended, listener))
 }
 
 // startFiltered starts cmd with the filter. A filter is for good: so it is put

@@ -85,3 +85,16 @@ func find(partitions []partition, of [16]byte) (partition, error) {
 	}
 	return found[0], nil
 }
+
+// ESP is the state's EFI system partition.
+func (d *Disk) ESP() (*io.SectionReader, error) {
+	partitions, err := readGPT(d)
+	if err != nil {
+		return nil, err
+	}
+	esp, err := find(partitions, typeESP)
+	if err != nil {
+		return nil, err
+	}
+	return d.Part(esp.offset(), esp.bytes()), nil
+}
