@@ -42,6 +42,10 @@ func (d *Daemon) confirm(ctx context.Context) (bool, error) {
 	if err != nil || !complete {
 		return false, err
 	}
+	// Whether or not it can be recorded.
+	if err := d.do(ctx, func(context.Context) { d.cameUp = true }); err != nil {
+		return false, err
+	}
 	err = d.exclusively(ctx, true, func(ctx context.Context) (func() []updater.Event, error) {
 		list, err := readInstalled(ctx, d.system())
 		if err == nil {

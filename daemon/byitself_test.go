@@ -372,6 +372,26 @@ func TestUnconfirmedUntilTheBoot(t *testing.T) {
 	})
 }
 
+// TestUnconfirmedWithoutCounter: a system that is still coming up is not known
+// to be good. A person may install all the same.
+func TestUnconfirmedWithoutCounter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		e.serve(offer(newer))
+		complete := false
+		m := boot(t, e, within(t, policy.ModeInstall), func(o *Options) {
+			o.BootComplete = func(context.Context) (bool, error) { e.mu.Lock(); defer e.mu.Unlock(); return complete, nil }
+		})
+		pass(5 * time.Hour)
+		m.wantBlockers(policy.BlockerNotConfirmed)
+		m.wantResults(updater.ResultFetched)
+		e.set(func() { complete = true })
+		pass(bootPollInterval)
+		m.wantBlockers()
+		m.wantResults(updater.ResultFetched, updater.ResultInstalled)
+	})
+}
+
 // TestWhatIsWanted: only what a check by schedule has found, as long as it is
 // offered and not there.
 func TestWhatIsWanted(t *testing.T) {

@@ -115,6 +115,7 @@ func (d *Daemon) MarkBoot(ctx context.Context, good bool, reason string) error {
 	return d.exclusively(ctx, false, func(ctx context.Context) (func() []updater.Event, error) {
 		return func() []updater.Event {
 			d.Log.Info("the running version was marked", "version", d.RunningVersion, "good", good, "reason", reason)
+			d.cameUp = d.cameUp || good
 			return nil
 		}, d.system().MarkBoot(ctx, good)
 	})

@@ -98,6 +98,7 @@ type Daemon struct {
 	job       *job
 	view      updater.Overview
 	installed []updater.Installed // as it was found last
+	cameUp    bool                // the running version: the boot is complete, or somebody said good
 	offer     updater.Check       // the last answer of the server
 	offered   time.Time
 	planned   time.Time // the check that the next one is planned from

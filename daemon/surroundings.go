@@ -105,10 +105,13 @@ func (d *Daemon) blockers(c policy.Conditions) []policy.Blocker {
 	return blockers
 }
 
-// isUnconfirmed tells that the running version's boots are still counted: it
-// may yet turn out bad, and an update would overwrite what the machine would
-// go back to.
+// isUnconfirmed tells that the running version has not come up yet, or that its
+// boots are still counted: it may yet turn out bad, and an update would
+// overwrite what the machine would go back to.
 func (d *Daemon) isUnconfirmed() bool {
+	if !d.cameUp {
+		return true
+	}
 	for _, i := range d.installed {
 		if i.State == updater.InstalledRunning {
 			return i.TriesLeft >= 0

@@ -25,6 +25,9 @@ const (
 type digest struct {
 	*cache.File
 	verifier *minisig.Verifier
+	// tags are of the same bytes as verifier: once it verified, they tell
+	// whether bytes are those of the payload.
+	tags *blockTags
 	// current is the chunk being filled, nil for none.
 	current []byte
 	// receivedBytes were written, whether or not they are still there.
@@ -38,7 +41,7 @@ type digest struct {
 
 func newDigest(f *cache.File, v *minisig.Verifier) *digest {
 	d := &digest{
-		File: f, verifier: v,
+		File: f, verifier: v, tags: newBlockTags(),
 		work: make(chan []byte, digestChunks), free: make(chan []byte, digestChunks),
 		ended: make(chan struct{}),
 	}
@@ -52,9 +55,21 @@ func newDigest(f *cache.File, v *minisig.Verifier) *digest {
 func (d *digest) run() {
 	defer close(d.ended)
 	for chunk := range d.work {
-		d.verifier.Write(chunk) //nolint:errcheck // a hash does not fail
+		d.take(chunk)
 		d.free <- chunk[:cap(chunk)]
 	}
+}
+
+// take hashes the next bytes.
+func (d *digest) take(p []byte) {
+	d.verifier.Write(p) //nolint:errcheck // a hash does not fail
+	d.tags.Write(p)     //nolint:errcheck // nor does a tag
+}
+
+// forget makes the next byte the first.
+func (d *digest) forget() {
+	d.verifier.Reset()
+	d.tags.Reset()
 }
 
 // Len implements fetch.Partial.
@@ -104,7 +119,7 @@ func (d *digest) Begin(validator string, keep bool) error {
 		return err
 	}
 	if !keep {
-		d.verifier.Reset()
+		d.forget()
 	}
 	d.resumed = keep && (d.resumed || d.Len() > 0)
 	return d.File.Begin(validator, keep)
@@ -135,7 +150,7 @@ func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) 
 	if err := d.settle(); err != nil {
 		return err
 	}
-	d.verifier.Reset()
+	d.forget()
 	d.resumed = true
 	r := io.NewSectionReader(d.File, 0, d.Len())
 	buf := make([]byte, digestChunkBytes)
@@ -144,7 +159,7 @@ func (d *digest) catchUp(ctx context.Context, progress func(done, total int64)) 
 			return err
 		}
 		n, err := r.Read(buf)
-		d.verifier.Write(buf[:n]) //nolint:errcheck // a hash does not fail
+		d.take(buf[:n])
 		progress(d.verifier.Len(), 0)
 		if err == io.EOF {
 			return nil

@@ -22,8 +22,8 @@ const (
 )
 
 // writeCore writes the image, flushes, discards what lies behind it, and then
-// reads the device from its beginning: the signature has to hold for what is
-// there. Not before the last byte is written: a disk smaller than it claims to
+// reads the device from its beginning: the bytes there have to be those that
+// were verified. Not before the last byte is written: a disk smaller than it claims to
 // be overwrites its first bytes with its last.
 func (r *run) writeCore(ctx context.Context, c *cleared) error {
 	size := c.core.Len()
@@ -49,13 +49,13 @@ func (r *run) writeCore(ctx context.Context, c *cleared) error {
 	if err := c.device.Discard(size); err != nil {
 		return err
 	}
-	verifier := r.config.key.NewVerifier(c.core.signature)
+	tags := c.core.tags.again()
 	err = pump(ctx, size, readBack(c.device), func(p []byte, offset int64) error {
 		r.progress.bytes(size+offset+int64(len(p)), total)
-		_, err := verifier.Write(p)
+		_, err := tags.Write(p)
 		return err
 	})
-	if err == nil && verifier.Verify() != nil {
+	if err == nil && !tags.equal(c.core.tags) {
 		err = ErrReadBackMismatch
 	}
 	return err
