@@ -36,3 +36,9 @@ func TestZZ(t *testing.T) {
 	t.Log(&tally, time.Since(start), float64(n)/time.Since(start).Seconds(), len(rec.epochs()))
 	for i, e := range rec.epochs() { if perEpoch[i][1] > 0 || true { w := 0; for _, r := range e.writes { w += int(r.Sectors) }; t.Log(i, e.first, len(e.writes), w, perEpoch[i]) } }
 }
+func TestYY(t *testing.T) {
+	reqs, err := Read(open(t, "/var/tmp/pc-rec/recorded/record"))
+	if err != nil { t.Fatal(err) }
+	for i := 300; i < 440; i++ { r := reqs[i]; if r.Sector < 97*2048 || r.Flush || (i > 320 && i < 326) { t.Log(i, "flush", r.Flush, "disc", r.Discard, r.Sector, r.Sectors) } }
+	for _, i := range []int{422,423,425,426,427,428} { t.Logf("%d: %d\n%q", i, reqs[i].Sector, reqs[i].Data[:min(512,len(reqs[i].Data))]) }
+}
