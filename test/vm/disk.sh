@@ -64,16 +64,20 @@ fill() {
 this_lvm() {
 	command=$1
 	shift
-	lvm "$command" --config "devices { use_devicesfile=0 filter=[\"a|^${disk}2\$|\", \"r|.*|\"] } backup { backup=0 archive=0 }" "$@"
+	lvm "$command" --config "devices { dir=\"$dev\" scan=[\"/dev\"] use_devicesfile=0 filter=[\"a|^${disk}2\$|\", \"r|.*|\"] } backup { backup=0 archive=0 }" "$@"
 }
 
 with_device_mapper() {
+	dev=/dev
 	this_lvm pvcreate --quiet "${disk}2"
 	# Devices are named after groups, which is why this one gets its name last.
 	this_lvm vgcreate --quiet mainvg_new "${disk}2"
 	fill this_lvm mainvg_new /dev/mainvg_new
 	this_lvm vgchange --quiet --activate n mainvg_new
+	# Another mainvg has its folder in /dev, where nothing is needed any more.
+	dev=$(mktemp --directory /run/dev.XXXXXX)
 	this_lvm vgrename --quiet mainvg_new mainvg
+	rm -r "$dev"
 }
 
 with_lvmroot() {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"testing"
 )
 
 // machineKind chooses the hypervisor.
@@ -52,6 +53,14 @@ func newHypervisor(ctx context.Context, work string) (hypervisor, error) {
 		return newVagrant(ctx, work)
 	}
 	return nil, fmt.Errorf("-machine %s: neither qemu nor vagrant", *machineKind)
+}
+
+// needsQEMU skips a test that does with QEMU what libvirt cannot.
+func needsQEMU(t *testing.T) {
+	t.Helper()
+	if *machineKind != "qemu" {
+		t.Skip("with -machine qemu only")
+	}
 }
 
 func portOf(address string) string {

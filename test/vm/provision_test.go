@@ -18,9 +18,7 @@ const provision = "sh /tmp/provision /dev/vdc"
 // vagrant/provision overwrites an empty disk that is marked, and nothing else.
 // What it makes boots and updates itself.
 func TestProvision(t *testing.T) {
-	if *machineKind != "qemu" {
-		t.Skip("this hypervisor's disk has been made so already")
-	}
+	needsQEMU(t) // under libvirt the machine's disk has been made so already
 	maker, second := startMaker(t)
 	for _, test := range []struct{ name, before, after, want string }{
 		{

@@ -6,6 +6,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 )
@@ -16,9 +17,12 @@ const snapshotName = "booted"
 // qemu runs the machine as a process of ours.
 type qemu struct {
 	work string
-	// booted has the files of the machine after its first boot.
-	booted machineFiles
+	// booted: the files of the machine after its first boot are there.
+	booted bool
 }
+
+// booted are the files of the machine after its first boot.
+func (l *lab) booted() machineFiles { return filesIn(filepath.Join(l.work, snapshotName)) }
 
 func (q *qemu) Close() error { return nil }
 
@@ -31,10 +35,10 @@ func (q *qemu) prepare(ctx context.Context, l *lab) error {
 
 func (q *qemu) start(m *machine) {
 	m.Helper()
-	if q.booted == (machineFiles{}) {
+	if !q.booted {
 		q.firstBoot(m)
 	}
-	err := q.booted.copyTo(m.Context(), filesIn(q.work))
+	err := m.booted().copyTo(m.Context(), filesIn(q.work))
 	if err == nil {
 		m.running, err = startEmulator(m.Context(), q.work, snapshotName)
 	}
@@ -52,15 +56,13 @@ func (q *qemu) firstBoot(m *machine) {
 	}
 	m.running = e
 	m.awaitBoot(runningVersion)
-	booted := filepath.Join(q.work, snapshotName)
-	if err := os.Mkdir(booted, 0o755); err != nil {
+	err = errors.Join(
+		os.Mkdir(filepath.Join(q.work, snapshotName), 0o755),
+		e.snapshot(snapshotName),
+		filesIn(q.work).copyTo(m.Context(), m.booted()),
+	)
+	if err != nil {
 		m.Fatal(err)
 	}
-	if err := e.snapshot(snapshotName); err != nil {
-		m.Fatal(err)
-	}
-	if err := filesIn(q.work).copyTo(m.Context(), filesIn(booted)); err != nil {
-		m.Fatal(err)
-	}
-	m.running, q.booted = nil, filesIn(booted)
+	m.running, q.booted = nil, true
 }
