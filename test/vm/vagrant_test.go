@@ -128,6 +128,8 @@ func (v *vagrant) addBox(ctx context.Context, l *lab) error {
 	}
 	box := v.path("box")
 	settings := fmt.Sprintf(`Vagrant.configure('2') do |config|
+  # Of a Linux Vagrant would change /etc/fstab, which it cannot here.
+  config.vm.guest = :haiku
   config.ssh.username = 'root'
   config.ssh.private_key_path = %q
   config.ssh.insert_key = false
