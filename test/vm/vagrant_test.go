@@ -85,6 +85,14 @@ func (v *vagrant) clean(ctx context.Context) {
 	} {
 		_, _ = virsh(ctx, args...) // most of it is not there
 	}
+	// Vagrant leaves a copy of each box with libvirt. One that was fetched has a
+	// version; ours has none, which is 0.
+	volumes, _ := virsh(ctx, "vol-list", "--pool", "default")
+	for word := range strings.FieldsSeq(volumes) {
+		if strings.HasPrefix(word, "debian-VAGRANTSLASH-bookworm64_vagrant_box_image_0_") {
+			_, _ = virsh(ctx, "vol-delete", "--pool", "default", word)
+		}
+	}
 }
 
 func (v *vagrant) Close() error {
