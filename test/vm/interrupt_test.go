@@ -74,7 +74,7 @@ func (i *interrupter) interrupt(how func(m *machine)) {
 			i.Fatalf("%d updates were over before they could be interrupted", i.late)
 		}
 		i.round(how)
-		if i.random.IntN(3) == 0 {
+		if i.random.IntN(5) == 0 {
 			i.complete()
 			i.again()
 		}
