@@ -27,6 +27,7 @@ type Machine struct {
 
 	seed  maphash.Seed
 	whole map[wholeKey]bool
+	esps  map[wholeKey]espVerdict
 }
 
 // Release is what an entry and its volume hold when they are whole.
@@ -74,7 +75,7 @@ type Verdict struct {
 
 // NewMachine returns m ready to judge.
 func NewMachine(m Machine) *Machine {
-	m.seed, m.whole = maphash.MakeSeed(), map[wholeKey]bool{}
+	m.seed, m.whole, m.esps = maphash.MakeSeed(), map[wholeKey]bool{}, map[wholeKey]espVerdict{}
 	return &m
 }
 
@@ -101,18 +102,37 @@ func (m *Machine) Judge(d *Disk) (v Verdict) {
 		v.fault(NoTable, err)
 		return v
 	}
-	entries := m.readESP(d.Part(esp.offset(), esp.bytes()), &v)
-	m.judgeVolumes(d, pv, entries, &v)
+	known := m.judgeESP(d, esp)
+	v.Faults, v.Why = slices.Clone(known.Faults), known.Why
+	m.judgeVolumes(d, pv, known.entries, &v)
 	return v
 }
 
-// entry is a boot entry that the loader lists.
+// entry is a boot entry that the loader lists; whole tells that it is what was
+// published.
 type entry struct {
 	efi.Entry
-	content []byte
+	whole bool
 }
 
-// readESP returns the entries in the loader's order.
+// espVerdict is what was found in an ESP, with the entries in the loader's
+// order.
+type espVerdict struct {
+	Verdict
+	entries []entry
+}
+
+// judgeESP remembers its answers: most writes are elsewhere.
+func (m *Machine) judgeESP(d *Disk, esp partition) espVerdict {
+	key := wholeKey{d.origin, "", esp.offset(), d.identity(m.seed, esp.offset(), esp.bytes())}
+	v, known := m.esps[key]
+	if !known {
+		v.entries = m.readESP(d.Part(esp.offset(), esp.bytes()), &v.Verdict)
+		m.esps[key] = v
+	}
+	return v
+}
+
 func (m *Machine) readESP(part io.ReaderAt, v *Verdict) []entry {
 	f, err := openFAT(part)
 	if err != nil {
@@ -157,7 +177,7 @@ func (m *Machine) readEntries(f *fat) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	contents := map[string][]byte{}
+	whole := map[string]bool{}
 	var sorted []efi.Entry
 	for _, file := range files {
 		if file.folder || !strings.HasSuffix(strings.ToLower(file.name), ".efi") {
@@ -169,13 +189,15 @@ func (m *Machine) readEntries(f *fat) ([]entry, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		contents[file.name] = content
-		sorted = append(sorted, efi.NewEntry(m.Product, file.name, bytes.NewReader(content), int64(len(content))))
+		e := efi.NewEntry(m.Product, file.name, bytes.NewReader(content), int64(len(content)))
+		release, known := m.Versions[e.Name.Version]
+		whole[file.name] = e.Ours && e.Bootable && known && bytes.Equal(content, release.Efiboot)
+		sorted = append(sorted, e)
 	}
 	efi.Sort(sorted)
 	var entries []entry
 	for _, e := range sorted {
-		entries = append(entries, entry{e, contents[e.File]})
+		entries = append(entries, entry{e, whole[e.File]})
 	}
 	return entries, nil
 }
@@ -195,9 +217,8 @@ func (m *Machine) judgeVolumes(d *Disk, pv partition, entries []entry, v *Verdic
 		}
 	}
 	for i, e := range entries {
-		release, known := m.Versions[e.Name.Version]
-		if !e.Ours || !e.Bootable || !known || !bytes.Equal(e.content, release.Efiboot) {
-			v.fault(TornEntry, fmt.Errorf("%s, %d bytes", e.File, len(e.content)))
+		if !e.whole {
+			v.fault(TornEntry, fmt.Errorf("%s, %d bytes", e.File, e.SizeBytes))
 			continue
 		}
 		if i == 0 {
