@@ -36,7 +36,7 @@ func (l *lines) Begin(what string) { l.what = what }
 func (l *lines) Done(int64, int64) {}
 func (l *lines) End(result string) { fmt.Fprintf(l.w, "%s: %s\n", l.what, result) }
 
-// bars draws one bar after the other, with bytes, rate and time left.
+// bars draws one bar after the other, with bytes and the time left.
 type bars struct {
 	w    io.Writer
 	what string
@@ -51,8 +51,9 @@ func (b *bars) Begin(what string) {
 	b.bar = b.area.New(0, mpb.BarStyle(), mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(console.Clean(what)+" ")),
 		mpb.AppendDecorators(
-			decor.CountersKiloByte(" % .1f / % .1f"),
-			decor.AverageSpeed(decor.SizeB1000(0), "  % .1f"),
+			decor.Any(func(s decor.Statistics) string {
+				return " " + console.Size(s.Current) + " of " + console.Size(s.Total)
+			}),
 			decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8})))
 }
 

@@ -84,9 +84,9 @@ func decodeHeader(raw []byte) (Header, error) {
 	if h.Verity, err = d.verity(); err != nil {
 		return Header{}, err
 	}
-	pieces := d.uint(4)
+	pieces := d.int(4)
 	// Before anything of their number is allocated.
-	if pieces > maxPieces || pieces > uint64(len(d.rest)/minPieceBytes) {
+	if pieces > maxPieces || pieces > int64(len(d.rest)/minPieceBytes) {
 		return Header{}, malformed("number of pieces", "%d in %d bytes", pieces, len(d.rest))
 	}
 	h.Pieces = make([]Piece, pieces)
@@ -109,23 +109,19 @@ func (d *decoder) bytes(n int) []byte {
 	return field
 }
 
-func (d *decoder) uint(n int) uint64 {
-	var whole [8]byte
-	copy(whole[:], d.bytes(n))
-	return binary.LittleEndian.Uint64(whole[:])
-}
-
 // int is a number that must not be negative; one that does not fit is, and
 // refused by check.
 func (d *decoder) int(n int) int64 {
-	value := d.uint(n)
+	var whole [8]byte
+	copy(whole[:], d.bytes(n))
+	value := binary.LittleEndian.Uint64(whole[:])
 	if value > math.MaxInt64 {
 		return -1
 	}
 	return int64(value)
 }
 
-func (d *decoder) version() string { return string(d.bytes(int(d.uint(1)))) }
+func (d *decoder) version() string { return string(d.bytes(int(d.int(1)))) }
 
 func (d *decoder) image() Image {
 	i := Image{SizeBytes: d.int(8)}
@@ -135,7 +131,7 @@ func (d *decoder) image() Image {
 
 func (d *decoder) piece() Piece {
 	p := Piece{Bytes: d.int(4), FrameBytes: d.int(4)}
-	parts := int(d.uint(1))
+	parts := int(d.int(1))
 	if parts*partBytes > len(d.rest) {
 		d.short = true
 		return p
@@ -147,13 +143,13 @@ func (d *decoder) piece() Piece {
 }
 
 func (d *decoder) verity() (*Verity, error) {
-	switch present := d.uint(1); present {
+	switch present := d.int(1); present {
 	case 0:
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	case 1:
 		v := &Verity{Offset: d.int(8)}
 		copy(v.Superblock[:], d.bytes(len(v.Superblock)))
-		v.ParityBytes = int(d.uint(1))
+		v.ParityBytes = int(d.int(1))
 		return v, nil
 	default:
 		return nil, malformed("dm-verity area", "%d says neither yes nor no", present)

@@ -80,8 +80,9 @@ func (s *sample) add(tb testing.TB, bytes int64, parts ...Part) {
 	s.header.Pieces = append(s.header.Pieces, Piece{Bytes: bytes, FrameBytes: int64(len(f)), Window: parts})
 }
 
-// replace replaces the frame of a piece.
-func (s *sample) replace(piece int, frame []byte) {
+// replaceLast replaces the frame of the last piece.
+func (s *sample) replaceLast(frame []byte) {
+	piece := len(s.frames) - 1
 	s.frames[piece] = frame
 	s.header.Pieces[piece].FrameBytes = int64(len(frame))
 }

@@ -71,15 +71,15 @@ func TestOtherBase(t *testing.T) {
 // not.
 func TestFrameRefused(t *testing.T) {
 	for name, change := range map[string]func(s *sample){
-		"garbage":      func(s *sample) { s.replace(2, random(500, 7)) },
-		"cut":          func(s *sample) { s.replace(2, s.frames[2][:len(s.frames[2])-10]) },
-		"header alone": func(s *sample) { s.replace(2, s.frames[2][:6]) },
-		"one byte":     func(s *sample) { s.replace(2, s.frames[2][:1]) },
-		"longer piece": func(s *sample) { s.replace(2, frame(t, nil, random(1001, 2))) },
+		"garbage":      func(s *sample) { s.replaceLast(random(500, 7)) },
+		"cut":          func(s *sample) { s.replaceLast(s.frames[2][:len(s.frames[2])-10]) },
+		"header alone": func(s *sample) { s.replaceLast(s.frames[2][:6]) },
+		"one byte":     func(s *sample) { s.replaceLast(s.frames[2][:1]) },
+		"longer piece": func(s *sample) { s.replaceLast(frame(t, nil, random(1001, 2))) },
 		"shorter piece": func(s *sample) {
-			s.replace(2, frame(t, nil, random(999, 2)))
+			s.replaceLast(frame(t, nil, random(999, 2)))
 		},
-		"bomb": func(s *sample) { s.replace(2, frame(t, nil, make([]byte, 1<<20))) },
+		"bomb": func(s *sample) { s.replaceLast(frame(t, nil, make([]byte, 1<<20))) },
 		"bomb that lies about its size": func(s *sample) {
 			bomb := frame(t, nil, make([]byte, 1<<20), zstd.WithSingleSegment(true))
 			// Single segment, and a content size of four bytes behind the
@@ -88,19 +88,23 @@ func TestFrameRefused(t *testing.T) {
 				t.Fatalf("frame header descriptor %#x", bomb[4])
 			}
 			binary.LittleEndian.PutUint32(bomb[5:], 1000)
-			s.replace(2, bomb)
+			s.replaceLast(bomb)
 		},
-		"without a checksum": func(s *sample) { s.replace(2, frame(t, nil, s.result[len(s.result)-1000:], zstd.WithEncoderCRC(false))) },
+		"without a checksum": func(s *sample) {
+			s.replaceLast(frame(t, nil, s.result[len(s.result)-1000:], zstd.WithEncoderCRC(false)))
+		},
 		"with a dictionary": func(s *sample) {
 			e, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(5, random(100, 5)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.replace(2, e.EncodeAll(s.result[len(s.result)-1000:], nil))
+			s.replaceLast(e.EncodeAll(s.result[len(s.result)-1000:], nil))
 		},
-		"frame to skip":   func(s *sample) { s.replace(2, []byte{0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 'h', 'i'}) },
-		"of unknown size": func(s *sample) { s.replace(2, streamed(t, s.result[len(s.result)-1000:])) },
-		"two frames":      func(s *sample) { s.replace(2, append(frame(t, nil, s.result[:500]), frame(t, nil, s.result[:500])...)) },
+		"frame to skip":   func(s *sample) { s.replaceLast([]byte{0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 'h', 'i'}) },
+		"of unknown size": func(s *sample) { s.replaceLast(streamed(t, s.result[len(s.result)-1000:])) },
+		"two frames": func(s *sample) {
+			s.replaceLast(append(frame(t, nil, s.result[:500]), frame(t, nil, s.result[:500])...))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSample(t)

@@ -90,7 +90,8 @@ func checkFrame(frame []byte, sizeBytes int64) error {
 	if err := h.Decode(frame); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if h.Skippable || !h.HasFCS || h.FrameContentSize != uint64(sizeBytes) || !h.HasCheckSum || h.DictionaryID != 0 {
+	size := uint64(sizeBytes) //nolint:gosec // G115: not negative
+	if h.Skippable || !h.HasFCS || h.FrameContentSize != size || !h.HasCheckSum || h.DictionaryID != 0 {
 		return fmt.Errorf("%w: not of %d bytes with a checksum and without a dictionary", ErrMalformed, sizeBytes)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -89,7 +90,7 @@ func veritysetup(t *testing.T, blocks, blockBytes, parity int) (input, want []by
 		t.Fatal(err)
 	}
 	// The superblock is in the first block, and not covered.
-	return append(data, tree[min(len(tree), blockBytes):]...), want
+	return slices.Concat(data, tree[min(len(tree), blockBytes):]), want
 }
 
 func TestWriteError(t *testing.T) {

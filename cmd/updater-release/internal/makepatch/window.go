@@ -64,8 +64,8 @@ func mainPart(origins []origin, near patch.Part, maxBytes, baseBytes int64) patc
 	if near.Bytes > maxBytes {
 		near = patch.Part{Offset: near.Offset + (near.Bytes-maxBytes)/2, Bytes: maxBytes}
 	}
-	best, hits := densest(origins, maxBytes)
-	if covered := count(origins, near); hits < covered+max(minGain, covered/16) {
+	best := densest(origins, maxBytes)
+	if covered := count(origins, near); count(origins, best) < covered+max(minGain, covered/16) {
 		return near
 	}
 	return grow(best, maxBytes, baseBytes)
@@ -79,23 +79,24 @@ func grow(part patch.Part, toBytes, baseBytes int64) patch.Part {
 
 // densest is the part of at most maxBytes with the most places of origins,
 // the first of several.
-func densest(origins []origin, maxBytes int64) (part patch.Part, hits int) {
+func densest(origins []origin, maxBytes int64) patch.Part {
 	var places []int64
 	for _, o := range origins {
 		places = append(places, o.places...)
 	}
 	slices.Sort(places)
-	first := 0
+	var part patch.Part
+	first, hits := 0, 0
 	for last, place := range places {
 		for place-places[first]+hashedBytes > maxBytes {
 			first++
 		}
 		if n := last - first + 1; n > hits {
-			begin := max(0, places[first]-hashedBytes)
+			begin := places[first] - hashedBytes
 			hits, part = n, patch.Part{Offset: begin, Bytes: place - begin}
 		}
 	}
-	return part, hits
+	return part
 }
 
 // count is how many origins have a place in a part.

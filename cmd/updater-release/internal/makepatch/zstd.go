@@ -5,6 +5,7 @@ package makepatch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,8 +42,24 @@ func checkProgram(ctx context.Context) error {
 	return nil
 }
 
-// compressPiece makes the frame of a piece.
+const (
+	quickLevel = 3
+	// smallFrameBytes are as many as a piece takes in which little changed.
+	smallFrameBytes = 2 << 10
+)
+
+// compressPiece makes the frame of a piece. Most pieces of an update are in the
+// base but for a few bytes: a higher level would take a hundred times as long
+// to save some hundred bytes.
 func compressPiece(ctx context.Context, level int, window, content []byte) ([]byte, error) {
+	frame, err := compressAt(ctx, min(level, quickLevel), window, content)
+	if err != nil || level <= quickLevel || len(frame) <= smallFrameBytes {
+		return frame, err
+	}
+	return compressAt(ctx, level, window, content)
+}
+
+func compressAt(ctx context.Context, level int, window, content []byte) ([]byte, error) {
 	args := []string{
 		"-q", "-c", "-" + strconv.Itoa(level), "--check",
 		// Threads would make other frames.
@@ -76,8 +93,7 @@ func memoryFile(name string, content []byte) (*os.File, error) {
 	}
 	file := os.NewFile(uintptr(fd), name)
 	if _, err := file.Write(content); err != nil {
-		file.Close()
-		return nil, err
+		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }
