@@ -25,11 +25,15 @@ func (c *Config) checkContent(f *fetched) error {
 	if !c.Trust.ContentBinding {
 		return means(ErrContentMismatch, checkNotCompact(f))
 	}
-	uki, err := efi.ReadUKI(f.efiboot.File, f.efiboot.Len())
+	return c.checkPayloads(f.version, io.NewSectionReader(f.core.facts, 0, f.core.sizeBytes), io.NewSectionReader(f.efiboot.File, 0, f.efiboot.Len()))
+}
+
+func (c *Config) checkPayloads(v policy.Version, core, efiboot *io.SectionReader) error {
+	uki, err := efi.ReadUKI(efiboot, efiboot.Size())
 	if err != nil {
 		err = fmt.Errorf("efiboot: %w", err)
 	} else {
-		err = c.checkBinding(uki, f)
+		err = c.checkBinding(v, uki, core)
 	}
 	if err != nil {
 		return means(ErrContentMismatch, err)
@@ -62,23 +66,23 @@ func checkNotCompact(f *fetched) error {
 	return nil
 }
 
-func (c *Config) checkBinding(uki efi.UKI, f *fetched) error {
-	if err := c.checkIdentity(uki.OSRelease, f.version); err != nil {
+func (c *Config) checkBinding(v policy.Version, uki efi.UKI, core *io.SectionReader) error {
+	if err := c.checkIdentity(uki.OSRelease, v); err != nil {
 		return fmt.Errorf("efiboot: .osrel: %w", err)
 	}
 	line := parseCommandLine(uki.CommandLine)
-	if err := checkVolumeName(line, volumeName(f.version)); err != nil {
+	if err := checkVolumeName(line, volumeName(v)); err != nil {
 		return fmt.Errorf("efiboot: .cmdline: %w", err)
 	}
 	wanted, err := c.rootHash(line)
 	if err != nil {
 		return fmt.Errorf("efiboot: .cmdline: %w", err)
 	}
-	offset, err := hashOffset(line, f.core.facts)
+	offset, err := hashOffset(line, core)
 	if err != nil {
 		return err
 	}
-	_, found, err := verity.RootHash(f.core.facts, f.core.sizeBytes, offset)
+	_, found, err := verity.RootHash(core, core.Size(), offset)
 	if err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
