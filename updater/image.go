@@ -156,7 +156,7 @@ func (i *image) begin(ctx context.Context) (read readAt, end func()) {
 		return nil
 	}
 	return read, func() {
-		out.Close()
+		_ = out.Close() // it never fails
 		<-ended
 	}
 }

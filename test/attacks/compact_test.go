@@ -126,7 +126,7 @@ func TestCompactServed(t *testing.T) {
 				"no such file after all":     {headOnly, "status 404"},
 				"server error":               {getOnly(status(http.StatusForbidden)), "status 403"},
 				"redirected":                 {status(http.StatusFound, "Location", "http://127.0.0.1/"), "status 302"},
-				"compressed once more": {func(w http.ResponseWriter, r *http.Request) {
+				"compressed once more": {func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Encoding", "gzip")
 					w.WriteHeader(http.StatusOK)
 				}, "Content-Encoding"},
