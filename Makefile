@@ -80,6 +80,14 @@ bench: ## the product against curl, minisign and dd, then the Go benchmarks
 	@test/bench
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-delta
+bench-delta: ## what an update has to fetch: patches against other ways, on two pairs of images
+	@test/bench-delta
+
+.PHONY: load
+load: ## how many machines one nginx worker serves, see docs/fleet.md
+	@test/load
+
 .PHONY: lint
 lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scripts
 	@test/setup lint
@@ -116,7 +124,7 @@ man: ## manual pages in build/man
 .PHONY: install
 install: build man ## programs, units, bus files, manual pages, completion, documentation under DESTDIR with PREFIX (/usr)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
-	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
+	$(INSTALL) -m 755 $(patsubst cmd/%/main.go,bin/%,$(wildcard cmd/*/main.go)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
 	$(call install-data,cmd/updater-notify/*.service,lib/systemd/user)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
@@ -131,10 +139,12 @@ install: build man ## programs, units, bus files, manual pages, completion, docu
 		$(INSTALL) -d "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 		$(INSTALL) -m 644 build/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 	done
-	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
-		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
-	$(call install-data,cmd/updaterctl/completion/_*,$(ZSHDIR))
-	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
+	for program in updaterctl updater-release; do \
+		$(INSTALL) -D -m 644 cmd/$$program/completion/$$program.bash \
+			"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program"; \
+	done
+	$(call install-data,cmd/*/completion/_*,$(ZSHDIR))
+	$(call install-data,cmd/*/completion/*.fish,share/fish/vendor_completions.d)
 	$(call install-data,README.md CHANGELOG.md LICENSE,$(DOCDIR))
 	$(call install-data,docs/*.md,$(DOCDIR)/docs)
 

@@ -21,8 +21,8 @@ func TestDebianPackages(t *testing.T) {
 	need(t, "util-linux", "unshare")
 	folder := buildPackages(t, "umask 022")
 	packages, err := filepath.Glob(filepath.Join(folder, "*.deb"))
-	if err != nil || len(packages) != 3 {
-		t.Fatalf("built %q, %v; want three packages", packages, err)
+	if err != nil || len(packages) != 4 {
+		t.Fatalf("built %q, %v; want four packages", packages, err)
 	}
 
 	t.Run("lintian finds nothing", func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestDebianPackages(t *testing.T) {
 	})
 	t.Run("the daemon says its version", func(t *testing.T) {
 		root := t.TempDir()
-		command(t, "/", nil, "dpkg-deb", "--extract", packages[2], root)
+		command(t, "/", nil, "dpkg-deb", "--extract", packages[len(packages)-1], root)
 		got := command(t, "/", nil, filepath.Join(root, "usr/bin/updaterd"), "--version")
 		if want := "updaterd " + sourcesVersion + "\n"; got != want {
 			t.Errorf("printed %q, want %q", got, want)
@@ -168,7 +168,7 @@ func installAndPurge(t *testing.T, packages []string) {
 	if err := machine.WriteFile(filepath.Join(root, "etc/updater/remote.toml"), ""); err != nil {
 		t.Fatal(err)
 	}
-	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl", "updater-notify")...)
+	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl", "updater-notify", "updater-release")...)
 	samePaths(t, filesIn(t, root, database), []string{"/etc/updater/remote.toml"})
 }
 
