@@ -23,8 +23,10 @@ FUZZTIME ?= 60s
 # More for the linker; "-s -w" leaves out what only a debugger reads.
 LDFLAGS ?=
 
-# Which tests vm-test runs, by their names.
+# Which tests vm-test and vagrant-test run, by their names.
 VM_RUN ?= .
+# Options of these tests, such as -seed=7 -rounds=5, -own-box for vagrant-test.
+VM_ARGS ?=
 
 PREFIX ?= /usr
 # Not under PREFIX: desktops look for what they start here.
@@ -42,7 +44,7 @@ GOLANGCI_DIR = $(shell go env GOPATH)/golangci-lint/$(GOLANGCI_VERSION)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## an update from end to end on a machine in a temporary folder, with proofs
@@ -68,7 +70,12 @@ test: ## all tests with the race detector, and a short run of every fuzz target
 .PHONY: vm-test
 vm-test: ## a real machine under QEMU, see docs/vm.md; VM_RUN=TestSmoke for the shortest
 	@test/setup test vm
-	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm
+	go test -tags vm -count 1 -timeout 4h -v -run '$(VM_RUN)' ./test/vm -args $(VM_ARGS)
+
+.PHONY: vagrant-test
+vagrant-test: ## the same tests on a real hypervisor, by Vagrant and libvirt, see vagrant/README.md; VM_RUN as for vm-test
+	@test/setup test vm libvirt
+	go test -tags vm -count 1 -timeout 4h -v -run '$(VM_RUN)' ./test/vm -args -machine vagrant $(VM_ARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)
@@ -113,8 +120,14 @@ vulncheck: ## known vulnerabilities in the code that is called (needs vuln.go.de
 build: ## static programs in bin/, the same bytes everywhere
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION) $(LDFLAGS)' -o bin/ ./cmd/...
 
+# The archives of this version; what is there already is right.
+ARCHIVES := build/dist/updater-$(VERSION).tar.gz build/dist/updater-$(VERSION)-deps.tar.xz
+
 .PHONY: dist
-dist: ## source archive, lists of what the programs are made of, checksums in build/dist
+dist: ## archives of the source and of the modules, lists of what the programs are made of, checksums in build/dist
+	@test/dist
+
+build/dist/updater-$(VERSION).tar.gz:
 	@test/dist
 
 .PHONY: man
@@ -162,12 +175,13 @@ deb: ## Debian packages in build/deb
 	rm -r build/deb/tree
 
 .PHONY: deps
-deps: ## after dist: the modules, for building without a network, in build/dist
-	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps build/dist/updater-$(VERSION)-deps.tar.xz
-	cd build/dist && sha256sum -- updater*-* >SHA256SUMS
+deps: build/dist/updater-$(VERSION)-deps.tar.xz ## of the archives of make dist the one with the modules, without git too
+
+build/dist/updater-$(VERSION)-deps.tar.xz:
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps $@
 
 .PHONY: gentoo
-gentoo: deps ## after dist: an ebuild for the archives in build/dist, with its Manifest, in build/gentoo
+gentoo: $(ARCHIVES) ## an ebuild for the archives of make dist, with its Manifest, in build/gentoo
 	rm -rf build/gentoo
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/gentoo/ebuild $(VERSION) build/dist build/gentoo
 

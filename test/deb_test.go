@@ -36,12 +36,14 @@ func TestDebianPackages(t *testing.T) {
 			samePaths(t, listPackage(t, p), packageContents(t, packageName(p)))
 		}
 	})
-	t.Run("the daemon says its version", func(t *testing.T) {
-		root := t.TempDir()
-		command(t, "/", nil, "dpkg-deb", "--extract", packages[len(packages)-1], root)
-		got := command(t, "/", nil, filepath.Join(root, "usr/bin/updaterd"), "--version")
-		if want := "updaterd " + sourcesVersion + "\n"; got != want {
-			t.Errorf("printed %q, want %q", got, want)
+	t.Run("the programs say their version", func(t *testing.T) {
+		for _, p := range packages {
+			root := t.TempDir()
+			command(t, "/", nil, "dpkg-deb", "--extract", p, root)
+			got := command(t, "/", nil, filepath.Join(root, "usr/bin", packageName(p)), "--version")
+			if want := packageName(p) + " " + sourcesVersion + "\n"; got != want {
+				t.Errorf("printed %q, want %q", got, want)
+			}
 		}
 	})
 	t.Run("version", func(t *testing.T) {

@@ -110,7 +110,7 @@ func TestStatus(t *testing.T) {
 			if got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("waited in vain for %q", want)
 		}
 	}

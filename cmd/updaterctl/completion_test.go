@@ -41,7 +41,7 @@ func fakeProgram(t *testing.T) (folder string) {
 func TestCompletion(t *testing.T) {
 	path := fakeProgram(t)
 	installed := []string{"4.9.0", "5.0.0-beta.1"}
-	global := []string{"--bus", "--help", "--json", "--no-ask-password"}
+	global := []string{"--bus", "--help", "--json", "--no-ask-password", "--version"}
 	for line, want := range map[string][]string{
 		"updaterctl up":                                  {"update"},
 		"updaterctl mark-":                               {"mark-bad", "mark-good"},

@@ -19,8 +19,12 @@ import (
 	"syscall"
 
 	"github.com/clipos/updater/cmd/internal/console"
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/dbusapi"
 )
+
+// version is set by the linker.
+var version = "" //nolint:gochecknoglobals // the linker can set nothing else
 
 // Exit statuses.
 const (
@@ -45,6 +49,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitUsage
 	case c.help:
 		fmt.Fprint(stdout, usage)
+		return exitOK
+	case c.version:
+		fmt.Fprintln(stdout, "updaterctl", stamp.Version(version))
 		return exitOK
 	}
 	if err := c.execute(ctx, stdin, newOutput(stdout, c.json)); err != nil {

@@ -34,6 +34,7 @@ Options, before or after the verb:
   --json             print JSON, see below
   --no-ask-password  be refused rather than asked for a password
   --help             this text
+  --version          print the version of this program
 
 Exit status: 0 when it worked, 1 when it did not, 2 when it was called wrongly.
 update --follow: 0 when the update was installed, 1 when not, or not yet.

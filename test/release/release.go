@@ -56,6 +56,8 @@ type Options struct {
 	SharedBytes int64
 	SizeBytes   int64
 	FileSystem  FileSystem
+	// Compressed makes a smaller squashfs image, with LZ4, than CLIP OS has.
+	Compressed bool
 	// Salt of the dm-verity tree, in hexadecimal. With one, a second build of
 	// the same content gives the same bytes; without, veritysetup takes a
 	// random one, as CLIP OS does.
