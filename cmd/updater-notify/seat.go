@@ -116,7 +116,7 @@ func (s *seat) manager(ctx context.Context, member string, args ...any) *dbus.Ca
 func (s *seat) read(ctx context.Context) session {
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	only := session{active: true}
+	only := session{known: true, active: true}
 	if s.session == "" {
 		return only
 	}
@@ -124,7 +124,7 @@ func (s *seat) read(ctx context.Context) session {
 	if s.bus.Object(loginName, s.session).CallWithContext(ctx, propertiesName+".GetAll", dbus.FlagNoAutoStart, loginSession).Store(&p) != nil {
 		return only
 	}
-	return session{active: value[bool](p, "Active"), usage: usageOf(p)}
+	return session{known: true, active: value[bool](p, "Active"), usage: usageOf(p)}
 }
 
 // usageOf tells whether somebody works. A desktop that never says that its

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/updater"
 )
@@ -159,7 +160,7 @@ func TestUsage(t *testing.T) {
 		stderr string
 	}{
 		"help":                  {[]string{"--help"}, exitOK, usageText, ""},
-		"version":               {[]string{"--version"}, exitOK, "updater-notify unknown\n", ""},
+		"version":               {[]string{"--version"}, exitOK, "updater-notify " + stamp.Version("") + "\n", ""},
 		"unknown option":        {[]string{"--x"}, exitUsage, "", "error: flag provided but not defined: -x\nhint: updater-notify --help\n"},
 		"an argument":           {[]string{"x"}, exitUsage, "", "error: unexpected argument \"x\"\nhint: updater-notify --help\n"},
 		"--waybar alone":        {[]string{"--waybar"}, exitUsage, "", "error: --waybar goes with --status\nhint: updater-notify --help\n"},
