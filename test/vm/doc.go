@@ -12,6 +12,7 @@
 //	image/       what makes it a test machine: configuration, units, a health check
 //	init.sh      its initramfs
 //	cmd/agent/   runs inside, does what the host asks
+//	cmd/         programs that tests put inside: an update in the wrong order, LVM's changes alone
 //	lab          one run's releases, disk, server and QEMU process
 //	machine      the machine during one test, always starting from the same snapshot
 package vm
