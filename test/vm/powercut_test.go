@@ -35,6 +35,7 @@ const (
 // the same judge must find what is wrong with an update in the wrong order, and
 // with one that does not flush.
 func TestPowerCuts(t *testing.T) {
+	needsQEMU(t)
 	m := scenario(t)
 	disk, scratch := m.record()
 	m.offer(nextVersion)
@@ -42,7 +43,7 @@ func TestPowerCuts(t *testing.T) {
 	wrongOrder := m.prepareWrongOrder()
 	wrong, wrongBegin := m.within(disk, func() { m.run(wrongOrder...) })
 	m.measureGroups(scratch)
-	m.emulator.Close()
+	m.stop()
 	m.offer(nextVersion) // again: what was built last is what the server has
 
 	base, err := os.Open(disk.base)
@@ -193,7 +194,7 @@ func (m *machine) saveState(disk *powercut.Disk, r powercut.Recording, dir strin
 		err = all(m.Context(), [][]string{
 			{"cp", "--sparse=always", "--reflink=auto", base, image},
 			{"qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "raw", filesIn(dir).layer},
-			{"cp", "--reflink=auto", shared.booted.variables, filesIn(dir).variables},
+			{"cp", "--reflink=auto", m.booted().variables, filesIn(dir).variables},
 		})
 	}
 	if err == nil {

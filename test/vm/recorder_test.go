@@ -34,9 +34,9 @@ func (m *machine) record() (disk recorded, scratch [2]recorded) {
 	err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755))
 	if err == nil {
 		err = all(m.Context(), [][]string{
-			{"qemu-img", "convert", "-O", "raw", shared.booted.layer, disk.base},
+			{"qemu-img", "convert", "-O", "raw", m.booted().layer, disk.base},
 			{"qemu-img", "create", "-q", "-f", "qcow2", "-b", disk.base, "-F", "raw", files.layer},
-			{"cp", "--reflink=auto", shared.booted.variables, files.variables},
+			{"cp", "--reflink=auto", m.booted().variables, files.variables},
 		})
 	}
 	args, diskErr := recordingDisk("disk", files.layer, "qcow2", disk.record)
@@ -84,13 +84,12 @@ func recordingDisk(name, file, format, record string) ([]string, error) {
 // swapEmulator ends the machine's process and starts another.
 func (m *machine) swapEmulator(start func(context.Context) (*emulator, error)) {
 	m.Helper()
-	if m.emulator != nil {
-		m.emulator.Close()
-	}
-	var err error
-	if m.emulator, err = start(m.Context()); err != nil {
+	m.stop()
+	e, err := start(m.Context())
+	if err != nil {
 		m.Fatal(err)
 	}
+	m.running = e
 }
 
 // requests reads the record as far as it has come.
