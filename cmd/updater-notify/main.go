@@ -40,6 +40,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/dbusapi"
 )
 
@@ -51,7 +52,7 @@ const (
 )
 
 // version is set by the linker.
-var version = "unknown" //nolint:gochecknoglobals // -X of the linker needs a variable
+var version = "" //nolint:gochecknoglobals // -X of the linker needs a variable
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -71,7 +72,7 @@ func run(ctx context.Context, args []string, env environment, stdout, stderr io.
 		fmt.Fprint(stdout, usageText)
 		return exitOK
 	case o.version:
-		fmt.Fprintln(stdout, programName, version)
+		fmt.Fprintln(stdout, programName, stamp.Version(version))
 		return exitOK
 	}
 	if err := o.execute(ctx, env, stdout, stderr); err != nil {

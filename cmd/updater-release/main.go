@@ -21,6 +21,7 @@ import (
 	"syscall"
 
 	"github.com/clipos/updater/cmd/internal/console"
+	"github.com/clipos/updater/cmd/internal/stamp"
 )
 
 // version is set by the linker.
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprint(stdout, usage)
 		return exitOK
 	case c.printVersion:
-		fmt.Fprintln(stdout, "updater-release", version)
+		fmt.Fprintln(stdout, "updater-release", stamp.Version(version))
 		return exitOK
 	}
 	s := &session{options: c.options, argument: c.argument, arguments: c.arguments, in: stdin, out: console.New(stdout, c.json), log: stderr}
