@@ -29,6 +29,8 @@ VM_RUN ?= .
 VM_ARGS ?=
 
 PREFIX ?= /usr
+# Not under PREFIX: desktops look for what they start here.
+SYSCONFDIR ?= /etc
 INSTALL ?= install
 # Under PREFIX; Debian has its own ideas.
 DOCDIR ?= share/doc/updater
@@ -51,6 +53,13 @@ demo: ## an update from end to end on a machine in a temporary folder, with proo
 .PHONY: demo-shell
 demo-shell: ## the demo's machine before its update, with its bus, to play with
 	@test/demo shell
+
+.PHONY: demo-desktop
+demo-desktop: ## an update as a desktop shows it, on an X server without a screen; pictures of each step in build/screenshots
+	@test/setup test
+	rm -rf build/screenshots
+	go test -count 1 ./test/desktop -screenshots '$(CURDIR)/build/screenshots'
+	@ls build/screenshots/*.png
 
 .PHONY: test
 test: ## all tests with the race detector, and a short run of every fuzz target
@@ -77,6 +86,14 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 bench: ## the product against curl, minisign and dd, then the Go benchmarks
 	@test/bench
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-delta
+bench-delta: ## what an update has to fetch: patches against other ways, on two pairs of images
+	@test/bench-delta
+
+.PHONY: load
+load: ## how many machines one nginx worker serves, see docs/fleet.md
+	@test/load
 
 .PHONY: lint
 lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scripts
@@ -122,6 +139,11 @@ install: build man ## programs, units, bus files, manual pages, completion, docu
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
 	$(INSTALL) -m 755 $(patsubst cmd/%/main.go,bin/%,$(wildcard cmd/*/main.go)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
+	$(call install-data,cmd/updater-notify/*.service,lib/systemd/user)
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
+	ln -sf ../updater-notify.service '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
+	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
+	$(INSTALL) -m 644 cmd/updater-notify/updater-notify.desktop '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
 	$(call install-data,dbusapi/*.conf,share/dbus-1/system.d)
 	$(call install-data,dbusapi/*.service,share/dbus-1/system-services)
 	$(call install-data,dbusapi/*.xml,share/dbus-1/interfaces)
@@ -130,10 +152,12 @@ install: build man ## programs, units, bus files, manual pages, completion, docu
 		$(INSTALL) -d "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 		$(INSTALL) -m 644 build/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 	done
-	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
-		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
-	$(call install-data,cmd/updaterctl/completion/_*,$(ZSHDIR))
-	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
+	for program in updaterctl updater-release; do \
+		$(INSTALL) -D -m 644 cmd/$$program/completion/$$program.bash \
+			"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program"; \
+	done
+	$(call install-data,cmd/*/completion/_*,$(ZSHDIR))
+	$(call install-data,cmd/*/completion/*.fish,share/fish/vendor_completions.d)
 	$(call install-data,README.md CHANGELOG.md LICENSE,$(DOCDIR))
 	$(call install-data,docs/*.md,$(DOCDIR)/docs)
 

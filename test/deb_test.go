@@ -21,8 +21,8 @@ func TestDebianPackages(t *testing.T) {
 	need(t, "util-linux", "unshare")
 	folder := buildPackages(t, "umask 022")
 	packages, err := filepath.Glob(filepath.Join(folder, "*.deb"))
-	if err != nil || len(packages) != 2 {
-		t.Fatalf("built %q, %v; want two packages", packages, err)
+	if err != nil || len(packages) != 4 {
+		t.Fatalf("built %q, %v; want four packages", packages, err)
 	}
 
 	t.Run("lintian finds nothing", func(t *testing.T) {
@@ -145,11 +145,12 @@ func installAndPurge(t *testing.T, packages []string) {
 	for _, p := range packages {
 		for _, line := range packageContents(t, packageName(p)) {
 			if !strings.HasPrefix(line, "d") {
-				want = append(want, line[strings.Index(line, "/usr"):])
+				path, _, _ := strings.Cut(line[strings.Index(line, " ./")+2:], " -> ")
+				want = append(want, path)
 			}
 		}
 	}
-	// Nothing in /etc: it is not enabled.
+	// Nothing else in /etc: the daemon is not enabled.
 	const database, links = "/var/lib/dpkg", "/var/lib/systemd"
 	samePaths(t, filesIn(t, root, database, links), want)
 
@@ -169,7 +170,7 @@ func installAndPurge(t *testing.T, packages []string) {
 	if err := machine.WriteFile(filepath.Join(root, "etc/updater/remote.toml"), ""); err != nil {
 		t.Fatal(err)
 	}
-	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl")...)
+	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl", "updater-notify", "updater-release")...)
 	samePaths(t, filesIn(t, root, database), []string{"/etc/updater/remote.toml"})
 }
 

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/clipos/updater/cmd/internal/console"
 	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/dbusapi"
 )
@@ -67,7 +68,7 @@ func (c *command) execute(ctx context.Context, stdin io.Reader, out *output) err
 		return err
 	}
 	defer client.Close()
-	if isTerminal(stdin) && !c.noAskPassword {
+	if console.IsTerminal(stdin) && !c.noAskPassword {
 		client.AllowInteraction()
 	}
 	return c.verb.do(ctx, &session{command: *c, client: client, out: out})

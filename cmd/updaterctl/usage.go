@@ -51,7 +51,7 @@ an array of {"code", "text"}.
              failed_versions
   check      available version running download_bytes failed_before
   update     transaction
-  plan       version download_bytes reuse_bytes write_bytes volume
+  plan       version method download_bytes reuse_bytes write_bytes volume
              replaces_volume reason entry replaces_entries cache_bytes esp_bytes
              group_bytes blockers
   cancel     cancelled
