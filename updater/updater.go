@@ -57,6 +57,7 @@ import (
 type Volumes interface {
 	Survey(context.Context) (lvm.Survey, error)
 	Open(ctx context.Context, name string) (lvm.Device, error)
+	OpenReadOnly(ctx context.Context, name string) (lvm.ReadOnly, error)
 	Create(ctx context.Context, name string) error
 	Rename(ctx context.Context, from, to string) error
 }
@@ -257,11 +258,7 @@ func (r *run) fetchVerified(ctx context.Context, version string) (*verified, err
 	if err != nil {
 		return nil, err
 	}
-	fetched, err := r.fetch(ctx, signed)
-	if err != nil {
-		return nil, err
-	}
-	return r.verify(fetched)
+	return r.fetchForms(ctx, signed)
 }
 
 // failed puts the preamble before an error and names a cancellation.

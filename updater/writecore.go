@@ -26,10 +26,11 @@ const (
 // were verified. Not before the last byte is written: a disk smaller than it claims to
 // be overwrites its first bytes with its last.
 func (r *run) writeCore(ctx context.Context, c *cleared) error {
-	size := c.core.Len()
+	size := c.core.sizeBytes
 	// Written bytes and bytes read back both count.
 	total := 2 * size
-	err := pump(ctx, size, readFully(c.core.File), func(p []byte, offset int64) error {
+	read, end := c.core.begin(ctx)
+	err := pump(ctx, size, read, func(p []byte, offset int64) error {
 		if _, err := c.device.WriteAt(p, offset); err != nil {
 			return err
 		}
@@ -40,6 +41,7 @@ func (r *run) writeCore(ctx context.Context, c *cleared) error {
 		}
 		return nil
 	})
+	end()
 	if err != nil {
 		return err
 	}
@@ -64,10 +66,10 @@ func (r *run) writeCore(ctx context.Context, c *cleared) error {
 // readAt fills a chunk from a place.
 type readAt func(p []byte, offset int64) error
 
-func readFully(r io.ReaderAt) readAt {
+func readFully(what string, r io.ReaderAt) readAt {
 	return func(p []byte, offset int64) error {
 		if _, err := io.ReadFull(io.NewSectionReader(r, offset, int64(len(p))), p); err != nil {
-			return fmt.Errorf("reading the cache: %w", err)
+			return fmt.Errorf("reading %s: %w", what, err)
 		}
 		return nil
 	}

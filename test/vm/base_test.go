@@ -21,6 +21,7 @@ import (
 var guestPackages = []string{
 	"systemd", "systemd-sysv", "dbus", "udev", "lvm2", "polkitd", "kmod", "dosfstools", "ca-certificates", "iproute2",
 	"cryptsetup-bin", "e2fsprogs", "systemd-boot", "attr", "procps",
+	"fdisk", "openssh-server",
 }
 
 // cache is the folder for what outlives a run. Runs that go on at the same time

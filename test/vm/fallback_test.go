@@ -37,9 +37,9 @@ func TestIll(t *testing.T) {
 func (m *machine) fallsBack(version string) {
 	m.Helper()
 	m.run("touch", "/var/lib/test-signals")
-	before := m.resets.Load()
+	before := m.resets()
 	m.reboot(runningVersion)
-	if attempts := m.resets.Load() - before - 1; attempts != 3 {
+	if attempts := m.resets() - before - 1; attempts != 3 {
 		m.Errorf("%d attempts at %s, want 3", attempts, version)
 	}
 	m.wantVersions(

@@ -37,7 +37,7 @@ func TestKilled(t *testing.T) {
 // The reset button is pressed at random moments, and something good boots.
 func TestReset(t *testing.T) {
 	newInterrupter(t).interrupt(func(m *machine) {
-		m.reset()
+		m.press()
 		m.Logf("%s boots", m.awaitAnyBoot())
 	})
 }

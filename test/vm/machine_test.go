@@ -30,12 +30,12 @@ const (
 // errNoAnswer: the guest went down while a program ran.
 var errNoAnswer = errors.New("no answer from the guest")
 
-// machine is the machine during one test, whose emulator is another after each
-// start. All its methods but try end the test when something fails.
+// machine is the machine during one test, which runs anew after each start. All
+// its methods but try end the test when something fails.
 type machine struct {
 	*testing.T
 	*lab
-	*emulator
+	running
 }
 
 // try runs a program in the guest.
@@ -46,7 +46,7 @@ func (m *machine) try(args ...string) (guest.Result, error) {
 
 func (m *machine) tryWith(stdin []byte, args ...string) (guest.Result, error) {
 	var result guest.Result
-	call := m.link.agent().Go(guest.RunMethod, guest.Command{Args: args, Stdin: stdin}, &result, make(chan *rpc.Call, 1))
+	call := m.guest().agent().Go(guest.RunMethod, guest.Command{Args: args, Stdin: stdin}, &result, make(chan *rpc.Call, 1))
 	select {
 	case <-call.Done:
 		if call.Error != nil {
@@ -101,10 +101,10 @@ func (m *machine) reboot(version string) {
 	m.awaitBoot(version)
 }
 
-// reset is the button.
-func (m *machine) reset() {
+// press presses the reset button.
+func (m *machine) press() {
 	m.Helper()
-	if err := m.execute("system_reset", nil); err != nil {
+	if err := m.reset(); err != nil {
 		m.Fatal(err)
 	}
 }
@@ -128,9 +128,9 @@ func (m *machine) awaitAnyBoot() (version string) {
 	limit := time.After(bootLimit)
 	for {
 		select {
-		case _, open := <-m.link.boots:
+		case _, open := <-m.guest().boots:
 			if !open {
-				m.Fatal("QEMU has ended")
+				m.Fatal("the machine is off")
 			}
 		case <-limit:
 			m.Fatalf("nothing boots\n%s", m.consoleTail())
@@ -159,10 +159,7 @@ func (m *machine) settled() bool {
 
 // consoleTail is the end of what the machine printed.
 func (m *machine) consoleTail() string {
-	if m.emulator == nil {
-		return ""
-	}
-	text, _ := os.ReadFile(m.console)
+	text, _ := os.ReadFile(m.console())
 	return tail(string(text), 3000)
 }
 

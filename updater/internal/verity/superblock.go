@@ -32,8 +32,10 @@ type Superblock struct {
 }
 
 const (
-	superblockBytes     = 512 // sizeof(struct verity_sb)
-	superblockAlignment = 512 // VERITY_read_sb in the same file
+	// SuperblockBytes is sizeof(struct verity_sb).
+	SuperblockBytes = 512
+	// SuperblockAlignment is that of VERITY_read_sb in the same file.
+	SuperblockAlignment = 512
 )
 
 // What cryptsetup allows (VERITY_BLOCK_SIZE_OK in lib/verity/verity.h). That
@@ -42,6 +44,13 @@ const (
 const (
 	minBlockBytes = 512
 	maxBlockBytes = 512 << 10
+)
+
+// Nothing of an image is read but its first HeadBytes, and TopBytes from where
+// the superblock begins.
+const (
+	HeadBytes = maxBlockBytes
+	TopBytes  = SuperblockBytes + 2*maxBlockBytes
 )
 
 // digests are the algorithms by their names in the kernel's crypto API.
@@ -67,17 +76,23 @@ type rawSuperblock struct {
 }
 
 func readSuperblock(r io.ReaderAt, imageBytes, hashOffset int64) (Superblock, error) {
-	if hashOffset < 0 || hashOffset%superblockAlignment != 0 ||
-		hashOffset > imageBytes || imageBytes-hashOffset < superblockBytes {
+	if hashOffset < 0 || hashOffset%SuperblockAlignment != 0 ||
+		hashOffset > imageBytes || imageBytes-hashOffset < SuperblockBytes {
 		return Superblock{}, invalid("verity superblock", "hash offset",
-			"%d is no multiple of %d with room for one in an image of %d bytes", hashOffset, superblockAlignment, imageBytes)
+			"%d is no multiple of %d with room for one in an image of %d bytes", hashOffset, SuperblockAlignment, imageBytes)
 	}
-	buf := make([]byte, superblockBytes)
+	buf := make([]byte, SuperblockBytes)
 	if err := readFull(r, "verity superblock", buf, hashOffset); err != nil {
 		return Superblock{}, err
 	}
+	return DecodeSuperblock(buf)
+}
+
+// DecodeSuperblock checks each field of a superblock for itself. An error that
+// wraps ErrInvalid names the field that is wrong.
+func DecodeSuperblock(block []byte) (Superblock, error) {
 	var raw rawSuperblock
-	if _, err := binary.Decode(buf, binary.LittleEndian, &raw); err != nil {
+	if _, err := binary.Decode(block, binary.LittleEndian, &raw); err != nil {
 		return Superblock{}, err
 	}
 	return raw.superblock()

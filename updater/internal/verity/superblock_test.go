@@ -38,7 +38,7 @@ func TestSuperblockFields(t *testing.T) {
 			value  []byte
 			field  string
 		}{
-			"nothing there":              {atSignature, make([]byte, superblockBytes), "signature"},
+			"nothing there":              {atSignature, make([]byte, SuperblockBytes), "signature"},
 			"signature":                  {atSignature, []byte("Verity"), "signature"},
 			"signature without NULs":     {atSignature, []byte("verity  "), "signature"},
 			"version 0":                  {atVersion, le32(0), "version"},
@@ -140,7 +140,7 @@ func TestPaddingBeforeTree(t *testing.T) {
 // is larger than its image, is no part of it.
 func TestNothingBehindImage(t *testing.T) {
 	image := testdata(t, "erofs.img") // its superblock stands at 1024
-	super := image[testHashOffset:][:superblockBytes]
+	super := image[testHashOffset:][:SuperblockBytes]
 	wantRefused(t, bytes.NewReader(patched(image, 512, super...)), 1024, 512, "file system at byte 1024")
 }
 
@@ -148,7 +148,7 @@ func TestNothingBehindImage(t *testing.T) {
 // a superblock says do not fit 63 or 64 bits.
 func TestOverflow(t *testing.T) {
 	image := testdata(t, "squashfs.img")
-	super := image[testHashOffset:][:superblockBytes]
+	super := image[testHashOffset:][:SuperblockBytes]
 	const last = math.MaxInt64&^511 - 512 // the last offset for a superblock
 	for name, tc := range map[string]struct {
 		hashOffset                     int64

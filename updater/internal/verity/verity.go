@@ -45,7 +45,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 )
 
 // ErrInvalid is wrapped by every error that is the image's fault. Any other
@@ -84,12 +83,11 @@ func RootHash(r io.ReaderAt, imageBytes, hashOffset int64) (Superblock, []byte, 
 // checkData demands that the data area ends before the superblock, and the
 // file system in the data area.
 func (s Superblock) checkData(fileSystemBytes, hashOffset int64) error {
-	blockBytes := int64(s.DataBlockBytes)
-	if s.DataBlocks > math.MaxInt64 || int64(s.DataBlocks) > hashOffset/blockBytes {
-		return invalid("verity superblock", "data blocks", "%d of %d bytes do not end before the superblock at %d",
-			s.DataBlocks, blockBytes, hashOffset)
+	dataBytes, err := s.DataBytes(hashOffset)
+	if err != nil {
+		return err
 	}
-	if dataBytes := int64(s.DataBlocks) * blockBytes; dataBytes < fileSystemBytes {
+	if dataBytes < fileSystemBytes {
 		return invalid("verity superblock", "data blocks", "cover %d bytes of a file system of %d",
 			dataBytes, fileSystemBytes)
 	}
@@ -98,8 +96,7 @@ func (s Superblock) checkData(fileSystemBytes, hashOffset int64) error {
 
 // checkTree demands that the tree ends in the image.
 func (s Superblock) checkTree(imageBytes, hashOffset int64) error {
-	end := hashOffset + superblockBytes
-	roomBytes := imageBytes - end - s.treePadding(end)
+	roomBytes := imageBytes - s.TreeOffset(hashOffset)
 	if blocks := s.treeBlocks(); blocks > roomBytes/int64(s.HashBlockBytes) {
 		return invalid("verity superblock", "hash tree", "%d blocks of %d bytes do not end in an image of %d",
 			blocks, s.HashBlockBytes, imageBytes)
@@ -113,25 +110,33 @@ func (s Superblock) treePadding(superblockEnd int64) int64 {
 	return -superblockEnd & (int64(s.HashBlockBytes) - 1)
 }
 
-// treeBlocks is how many hash blocks the tree has in all its levels: each
-// level has the digests of the blocks of the one below, until one block is
-// left. One data block has no tree.
+// treeBlocks is how many hash blocks the tree has in all its levels.
 func (s Superblock) treeBlocks() int64 {
-	// Both digests are powers of two long, so a block is full of them.
-	perBlock := int64(s.HashBlockBytes) / int64(digests[s.Algorithm]().Size())
 	var total int64
-	for n := int64(s.DataBlocks); n > 1; { //nolint:gosec // G115: no more than checkData lets pass
-		n = (n-1)/perBlock + 1
-		total += n
+	for _, blocks := range s.levelBlocks() {
+		total += blocks
 	}
 	return total
+}
+
+// levelBlocks is how many hash blocks each level of the tree has, the lowest
+// first: each has the digests of the blocks of the one below, until one block
+// is left. One data block has no tree.
+func (s Superblock) levelBlocks() []int64 {
+	// Both digests are powers of two long, so a block is full of them.
+	perBlock := int64(s.HashBlockBytes) / int64(digests[s.Algorithm]().Size())
+	var levels []int64
+	for n := int64(s.DataBlocks); n > 1; { //nolint:gosec // G115: no more than checkData lets pass
+		n = (n-1)/perBlock + 1
+		levels = append(levels, n)
+	}
+	return levels
 }
 
 // hashTop computes the digest of the block at the top: the first of the
 // tree or, where there is no tree, the only data block.
 func (s Superblock) hashTop(r io.ReaderAt, hashOffset int64) ([]byte, error) {
-	offset := hashOffset + superblockBytes
-	offset += s.treePadding(offset)
+	offset := s.TreeOffset(hashOffset)
 	sizeBytes := int64(s.HashBlockBytes)
 	if s.DataBlocks == 1 {
 		offset, sizeBytes = 0, int64(s.DataBlockBytes)

@@ -61,6 +61,22 @@ func TestRootHashAgainstVeritysetup(t *testing.T) {
 	}
 }
 
+// bounded is an image of which only that may be read of which the constants say
+// that nothing else is.
+type bounded struct {
+	*testing.T
+	image      io.ReaderAt
+	hashOffset int64
+}
+
+func (b *bounded) ReadAt(p []byte, offset int64) (int, error) {
+	end := offset + int64(len(p))
+	if end > HeadBytes && (offset < b.hashOffset || end > b.hashOffset+TopBytes) {
+		b.Errorf("read %d bytes at %d, the superblock is at %d", len(p), offset, b.hashOffset)
+	}
+	return b.image.ReadAt(p, offset)
+}
+
 func testLayout(t *testing.T, l layout) {
 	t.Helper()
 	image := makeFileSystem(t, l.kind, l.contentBytes)
@@ -68,7 +84,7 @@ func testLayout(t *testing.T, l layout) {
 	hashOffset := sizeBytes(t, image) + l.gapBytes
 	printed := l.format(t, image, dataBlocks, hashOffset)
 
-	s, root, err := RootHash(openImage(t, image), sizeBytes(t, image), hashOffset)
+	s, root, err := RootHash(&bounded{t, openImage(t, image), hashOffset}, sizeBytes(t, image), hashOffset)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +94,7 @@ func testLayout(t *testing.T, l layout) {
 	if got, want := fmt.Sprint(s.treeBlocks()), field(t, printed, "Hash blocks"); got != want {
 		t.Errorf("got %s hash blocks, veritysetup says %s", got, want)
 	}
+	rebuildTree(t, s, image, hashOffset)
 	compareSuperblock(t, s, run(t, "cryptsetup-bin", "veritysetup", "dump", offsetFlag(hashOffset), image))
 	wantVerified(t, image, hashOffset, root)
 }
@@ -107,6 +124,27 @@ func (l layout) format(t *testing.T, image string, dataBlocks, hashOffset int64)
 		appendFile(t, image, fec)
 	}
 	return printed
+}
+
+// rebuildTree makes the tree anew, its data in parts that come in any order,
+// and compares it with what veritysetup made.
+func rebuildTree(t *testing.T, s Superblock, path string, hashOffset int64) {
+	t.Helper()
+	image, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dataBytes, err := s.DataBytes(hashOffset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := NewTree(s)
+	middle := int64(s.DataBlocks) / 3
+	tree.HashData(middle, image[middle*int64(s.DataBlockBytes):dataBytes])
+	tree.HashData(0, image[:middle*int64(s.DataBlockBytes)])
+	if want := image[s.TreeOffset(hashOffset):][:s.TreeBytes()]; !bytes.Equal(tree.Finish(), want) {
+		t.Errorf("the tree of %d bytes is not that of veritysetup", len(want))
+	}
 }
 
 func compareSuperblock(t *testing.T, s Superblock, dump string) {
@@ -196,9 +234,9 @@ func TestRootHashOfOtherBytes(t *testing.T) {
 		"last of the salt":       {testHashOffset + 88 + 15, true},
 		"behind the salt":        {testHashOffset + 88 + 16, false},
 		"UUID":                   {testHashOffset + 16, false},
-		"end of the superblock":  {testHashOffset + superblockBytes - 1, false},
-		"first of the top block": {testHashOffset + superblockBytes, true},
-		"last of the top block":  {testHashOffset + superblockBytes + 511, true},
+		"end of the superblock":  {testHashOffset + SuperblockBytes - 1, false},
+		"first of the top block": {testHashOffset + SuperblockBytes, true},
+		"last of the top block":  {testHashOffset + SuperblockBytes + 511, true},
 		"data":                   {100, false},
 	} {
 		other := patched(image, tc.offset, ^image[tc.offset])
@@ -231,7 +269,7 @@ func TestReadErrors(t *testing.T) {
 	}{
 		"superblock":  {testHashOffset, "verity superblock at byte 4096"},
 		"file system": {0, "file system at byte 0"},
-		"top block":   {testHashOffset + superblockBytes, "verity top block at byte 4608"},
+		"top block":   {testHashOffset + SuperblockBytes, "verity top block at byte 4608"},
 	} {
 		_, root, err := RootHash(failingAt{bytes.NewReader(image), tc.at, broken}, testImageBytes, testHashOffset)
 		if !errors.Is(err, broken) || errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tc.want) || root != nil {
@@ -274,7 +312,7 @@ func FuzzRootHash(f *testing.F) {
 			t.Fatalf("root hash of %d bytes", len(root))
 		}
 		// Nothing behind the tree matters, and all before does.
-		end := hashOffset + superblockBytes
+		end := hashOffset + SuperblockBytes
 		if n := s.treeBlocks(); n > 0 {
 			end += s.treePadding(end) + n*int64(s.HashBlockBytes)
 		}

@@ -53,7 +53,7 @@ func TestRandomLayouts(t *testing.T) {
 func FuzzAgainstVeritysetup(f *testing.F) {
 	image := append(testdata(f, "squashfs.img"), make([]byte, 16<<10-testImageBytes)...)
 	genuine := mustHex(f, testRoots["squashfs.img"])
-	superblock := image[testHashOffset : testHashOffset+superblockBytes]
+	superblock := image[testHashOffset : testHashOffset+SuperblockBytes]
 	f.Add(superblock)
 	f.Add(patched(superblock, atAlgorithm, []byte("sha512")...))
 	f.Add(patched(superblock, atAlgorithm+7, 'x'))
@@ -63,10 +63,10 @@ func FuzzAgainstVeritysetup(f *testing.F) {
 	f.Add(patched(superblock, atHashType, le32(0)...))
 	f.Add(patched(patched(superblock, atDataBlocks, le64(1)...), atDataBlockSize, le32(4096)...))
 	f.Add(patched(superblock, atHashBlockSize, le32(4096)...))
-	f.Add(patched(superblock, superblockBytes-1, 'x'))
+	f.Add(patched(superblock, SuperblockBytes-1, 'x'))
 	path := filepath.Join(f.TempDir(), "image")
 	f.Fuzz(func(t *testing.T, superblock []byte) {
-		other := patched(image, testHashOffset, superblock[:min(len(superblock), superblockBytes)]...)
+		other := patched(image, testHashOffset, superblock[:min(len(superblock), SuperblockBytes)]...)
 		if err := os.WriteFile(path, other, 0o600); err != nil {
 			t.Fatal(err)
 		}
