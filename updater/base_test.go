@@ -15,7 +15,7 @@ func TestWorkersFor(t *testing.T) {
 	header := func(resultBytes, windowBytes, pieceBytes int64, pieces int) patch.Header {
 		h := patch.Header{Result: patch.Image{SizeBytes: resultBytes}}
 		for range pieces {
-			h.Pieces = append(h.Pieces, patch.Piece{Bytes: pieceBytes, FrameBytes: pieceBytes, Window: []patch.Part{{Bytes: windowBytes / 2}, {Bytes: windowBytes / 2}}})
+			h.Pieces = append(h.Pieces, patch.Piece{Bytes: pieceBytes, FrameBytes: pieceBytes / 4, Window: []patch.Part{{Bytes: windowBytes / 2}, {Bytes: windowBytes / 2}}})
 		}
 		return h
 	}
@@ -24,9 +24,10 @@ func TestWorkersFor(t *testing.T) {
 		want   int
 	}{
 		"as published, 1 GiB":             {header(1016*mib, 24*mib, 8*mib, 125), 2},
-		"as published, 4 GiB":             {header(4064*mib, 24*mib, 8*mib, 500), 1},
-		"largest pieces, and a tree":      {header(168*mib, 64*mib, 16*mib, 10), 1},
-		"largest pieces, and too much":    {header(168*mib+4096, 64*mib, 16*mib, 10), 0},
+		"as published, 4 GiB":             {header(4032*mib+64*mib, 24*mib, 8*mib, 504), 1},
+		"as published, 5 GiB":             {header(4880*mib+77*mib, 24*mib, 8*mib, 610), 0},
+		"largest pieces, and a tree":      {header(176*mib, 64*mib, 16*mib, 10), 1},
+		"largest pieces, and too much":    {header(176*mib+4096, 64*mib, 16*mib, 10), 0},
 		"a tree as large as there may be": {header(256*mib+10*mib, 2*mib, 1*mib, 10), 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"github.com/clipos/updater/lvm"
 	"github.com/clipos/updater/policy"
@@ -115,6 +116,7 @@ func (r *run) prepare(ctx context.Context, i *image, to policy.Version) (readByt
 func (r *run) tryRebuild(ctx context.Context, f *fetched, beforeBytes int64) error {
 	i, verifier, tags := f.core, r.config.key.NewVerifier(f.core.signature), newBlockTags()
 	facts := newSample(func(head io.ReaderAt) (int64, error) { return coreHashOffset(f, head) })
+	debug.FreeOSMemory()
 	total := int64(0)
 	if i.sizeBytes > 0 {
 		total = beforeBytes + i.sizeBytes
@@ -135,10 +137,13 @@ func (r *run) tryRebuild(ctx context.Context, f *fetched, beforeBytes int64) err
 
 // begin starts to read the image from its beginning, in order. Nothing of it
 // runs any more when end returns.
-func (i *image) begin(ctx context.Context) (read readAt, end func()) {
+func (i *image) begin(ctx context.Context) (read readAt, chunkBytes int, end func()) {
 	if i.rebuild == nil {
-		return readFully("the cache", i.file.File), func() {}
+		return readFully("the cache", i.file.File), writeChunkBytes, func() {}
 	}
+	// What the pass before took is of no use any more; left alone it would lie
+	// there until this one has taken as much again.
+	debug.FreeOSMemory()
 	out, in := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
@@ -155,8 +160,9 @@ func (i *image) begin(ctx context.Context) (read readAt, end func()) {
 		}
 		return nil
 	}
-	return read, func() {
+	return read, rebuildChunkBytes, func() {
 		_ = out.Close() // it never fails
 		<-ended
+		debug.FreeOSMemory()
 	}
 }
