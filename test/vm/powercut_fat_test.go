@@ -19,7 +19,8 @@ import (
 // harmless is what fsck.fat may say of an ESP that was mounted when the power
 // was cut: it begins lines with that. mtools writes no second boot sector.
 var harmless = []string{
-	"fsck.fat ", "Leaving filesystem unchanged.", "Dirty bit is set.", "Free cluster summary wrong", "There are differences between boot sector",
+	"fsck.fat ", "Leaving filesystem unchanged.", "Dirty bit is set.", "Free cluster summary wrong",
+	"There are differences between boot sector", "This is mostly harmless.",
 }
 
 // fatBytes is more than FAT's tables and folders take of the ESP.
@@ -50,7 +51,7 @@ func (m *machine) checkFAT(r powercut.Recording) {
 			m.fsck(cut, image, esp)
 		}
 	}
-	m.Logf("fsck.fat: nothing to say about %d states of the ESP", states)
+	m.Logf("fsck.fat looked at %d states of the ESP", states)
 }
 
 func (m *machine) fsck(cut powercut.Cut, image string, esp io.Reader) {
