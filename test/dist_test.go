@@ -53,7 +53,7 @@ func TestDist(t *testing.T) {
 	if got := command(t, "/", nil, filepath.Join(source, "bin/updaterd"), "--version"); !strings.Contains(got, distVersion) {
 		t.Errorf("updaterd is version %q", got)
 	}
-	for _, program := range []string{"updaterd", "updaterctl", "updater-release"} {
+	for _, program := range []string{"updaterd", "updaterctl", "updater-notify", "updater-release"} {
 		wantListed(t, filepath.Join(first, "build/dist", program+"-"+distVersion+".cdx.json"), filepath.Join(source, "bin", program))
 	}
 }

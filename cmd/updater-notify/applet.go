@@ -44,7 +44,6 @@ func newApplet(o options, w words, log *slog.Logger) *applet {
 	return &applet{
 		bus: o.bus, desktop: o.desktop, words: w, store: store{o.state}, log: log,
 		inbox: make(chan func(context.Context)),
-		world: world{session: session{active: true}},
 	}
 }
 

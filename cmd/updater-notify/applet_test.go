@@ -289,6 +289,18 @@ func TestSession(t *testing.T) {
 	s.server.sees(t, "Updates not verified")
 }
 
+// TestLogindComesLate: until then, there is but one session.
+func TestLogindComesLate(t *testing.T) {
+	s := newSample(t, with(pending))
+	s.system.Stop()
+	s.start()
+	s.system.Restart(t)
+	s.server.sees(t, "Restart to update")
+	login := dbustest.StartLogin1(t, s.system)
+	login.Change(t, map[string]any{"Active": false})
+	s.server.gone(t)
+}
+
 // TestNoButtons: a server that can do nothing.
 func TestNoButtons(t *testing.T) {
 	s := newSample(t, with(offered, blockedBy("mode")))

@@ -59,6 +59,7 @@ func TestAppointment(t *testing.T) {
 	}{
 		"agreed":                     {with(agreed), kindPlanned, false, night, night},
 		"agreed, seen":               {with(agreed, answered(time.Time{})), kindNone, false, night, night},
+		"nobody asked logind yet":    {with(agreed, at(night), func(w *world) { w.session = session{} }), kindNone, false, night, time.Time{}},
 		"it is time":                 {with(agreed, at(night)), kindImminent, false, night, due.Add(missedAfter + time.Second)},
 		"on the screen":              {with(agreed, at(night.Add(time.Second)), noticed(night)), kindImminent, false, night, due},
 		"nobody is there":            {with(agreed, at(due), noticed(night)), kindPlanned, true, due.Add(putOff), due.Add(putOff)},

@@ -26,7 +26,7 @@ type decision struct {
 // this program; it reads no clock and no file, and changes nothing.
 func decide(w world) decision {
 	d := decision{memory: w.memory.clone()}
-	if !w.service.speaks(w.now) {
+	if !w.session.known || !w.service.speaks(w.now) {
 		return d
 	}
 	if !w.service.goneSince.IsZero() {

@@ -25,7 +25,7 @@ var evening = time.Date(2026, 5, 1, 22, 0, 0, 0, time.UTC)
 func quiet() world {
 	return world{
 		now:     evening,
-		session: session{active: true},
+		session: session{known: true, active: true},
 		service: service{known: true, overview: dbusapi.Overview{Overview: updater.Overview{
 			OSName: "clipos", RunningVersion: running, State: updater.StateIdle, LastSuccess: evening.Add(-time.Hour),
 		}}},
@@ -99,7 +99,8 @@ func TestVisible(t *testing.T) {
 		actions []action
 		wake    time.Duration // after evening; 0: never
 	}{
-		"nothing is known":        {world{now: evening, session: session{active: true}}, kindNone, nil, 0},
+		"nothing is known":        {world{now: evening, session: session{known: true, active: true}}, kindNone, nil, 0},
+		"nobody asked logind":     {with(pending, func(w *world) { w.session = session{} }), kindNone, nil, 0},
 		"nothing to see":          {quiet(), kindNone, nil, 0},
 		"installed by itself":     {with(offered), kindNone, nil, 0},
 		"left to the user":        {with(offered, blockedBy("mode")), kindAvailable, []action{actionInstall, actionDetails, actionLater}, 0},

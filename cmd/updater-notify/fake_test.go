@@ -139,7 +139,7 @@ func (f *fakeServer) dismiss(t *testing.T, n shownNote, why closeReason) {
 func (f *fakeServer) sees(t *testing.T, summary string) shownNote {
 	t.Helper()
 	var seen []string
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case n := <-f.notified:
@@ -159,7 +159,7 @@ func (f *fakeServer) sees(t *testing.T, summary string) shownNote {
 // gone waits until nothing is on the screen.
 func (f *fakeServer) gone(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); f.visible() != 0; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); f.visible() != 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it does not go away")
 		}
@@ -295,7 +295,7 @@ func (s *sample) asks(want string) {
 		if got != want {
 			s.t.Errorf("asked %q, want %q", got, want)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatalf("waited in vain for %q", want)
 	}
 }
@@ -304,7 +304,7 @@ func (s *sample) asks(want string) {
 func (s *sample) remembered(texts ...string) {
 	s.t.Helper()
 	path := filepath.Join(s.state, programName, "state.json")
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		m, err := store{path}.load()
 		if err != nil {
 			s.t.Fatal(err)

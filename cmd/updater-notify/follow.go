@@ -111,7 +111,10 @@ func (a *applet) followSeat(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { _ = s.bus.Close() })
 		defer stop()
 		a.look(ctx, s)
-		for range signals {
+		for signal := range signals {
+			if isNewLogin(signal) {
+				break
+			}
 			a.look(ctx, s)
 		}
 		a.post(ctx, func(context.Context) { a.seat = nil })

@@ -52,6 +52,7 @@ func (a *applet) perform(ctx context.Context, act action, c card) {
 // ask has f done beside the loop, and done with what came of it in the loop.
 func (a *applet) ask(ctx context.Context, act action, f func(context.Context) error, done func(error)) {
 	a.world.asking, a.accepted = act, false
+	a.world.details, a.world.plan = "", nil
 	a.begin(func() {
 		err := f(ctx)
 		a.post(ctx, func(context.Context) { done(err) })

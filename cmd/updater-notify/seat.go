@@ -67,6 +67,9 @@ func (s *seat) subscribe(ctx context.Context) error {
 	matches := [][]dbus.MatchOption{{
 		// Back from sleep: the clock of a timer stood still meanwhile.
 		dbus.WithMatchSender(loginName), dbus.WithMatchInterface(loginManager), dbus.WithMatchMember("PrepareForSleep"),
+	}, {
+		dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName),
+		dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, loginName),
 	}}
 	if s.session != "" {
 		matches = append(matches, []dbus.MatchOption{
@@ -79,6 +82,12 @@ func (s *seat) subscribe(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// isNewLogin tells that logind has come or gone, and with it what it calls this
+// session, perhaps.
+func isNewLogin(signal *dbus.Signal) bool {
+	return signal.Sender == busName && signal.Name == busName+".NameOwnerChanged"
 }
 
 // find returns the object of this session; signals come from no alias.
@@ -107,7 +116,7 @@ func (s *seat) manager(ctx context.Context, member string, args ...any) *dbus.Ca
 func (s *seat) read(ctx context.Context) session {
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	only := session{active: true}
+	only := session{known: true, active: true}
 	if s.session == "" {
 		return only
 	}
@@ -115,7 +124,7 @@ func (s *seat) read(ctx context.Context) session {
 	if s.bus.Object(loginName, s.session).CallWithContext(ctx, propertiesName+".GetAll", dbus.FlagNoAutoStart, loginSession).Store(&p) != nil {
 		return only
 	}
-	return session{active: value[bool](p, "Active"), usage: usageOf(p)}
+	return session{known: true, active: value[bool](p, "Active"), usage: usageOf(p)}
 }
 
 // usageOf tells whether somebody works. A desktop that never says that its

@@ -54,9 +54,14 @@ func parseMemory(data []byte) (memory, error) {
 	return m, nil
 }
 
+func encodeMemory(m memory) ([]byte, error) {
+	data, err := json.MarshalIndent(m, "", "\t")
+	return append(data, '\n'), err
+}
+
 // save replaces the file: after a power cut it is the old one or the new.
 func (s store) save(m memory) error {
-	data, err := json.MarshalIndent(m, "", "\t")
+	data, err := encodeMemory(m)
 	if err != nil {
 		return err
 	}
@@ -64,5 +69,5 @@ func (s store) save(m memory) error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return err
 	}
-	return renameio.WriteFile(s.path, append(data, '\n'), 0o600)
+	return renameio.WriteFile(s.path, data, 0o600)
 }

@@ -47,6 +47,8 @@ type service struct {
 
 // session is what logind says of the user's session.
 type session struct {
+	// known: logind was asked, if there is one. Nothing is shown before.
+	known bool
 	// active: this session has the screen.
 	active bool
 	usage  usage

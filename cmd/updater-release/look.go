@@ -148,8 +148,8 @@ func list(*flag.FlagSet) action {
 
 func newReleaseObject(root *webroot.Root, file *channels.File, v policy.Version) (releaseObject, error) {
 	o := releaseObject{Version: v.String(), PatchesFrom: []string{}, OfferedTo: []string{}}
-	o.CoreBytes = size(root, v, root.Core())
-	o.CompressedBytes = size(root, v, root.Compressed())
+	o.CoreBytes = webroot.SizeBytes(filepath.Join(root.Release(v), root.Core()))
+	o.CompressedBytes = webroot.SizeBytes(filepath.Join(root.Release(v), root.Compressed()))
 	from, err := root.PatchesTo(v)
 	if err != nil {
 		return o, err
@@ -188,14 +188,6 @@ func offeredTo(file *channels.File, v policy.Version) []string {
 		}
 	}
 	return who
-}
-
-func size(root *webroot.Root, v policy.Version, name string) int64 {
-	info, err := os.Stat(filepath.Join(root.Release(v), name))
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }
 
 func rows(objects []releaseObject) [][]console.Cell {

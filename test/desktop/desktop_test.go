@@ -276,7 +276,7 @@ func (w *trickle) Write(p []byte) (written int, err error) {
 // until waits for a condition.
 func (d *desktop) until(what string, f func() bool) {
 	d.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !f(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			d.picture("timeout")
 			d.t.Fatalf("waited in vain: %s", what)

@@ -40,7 +40,7 @@ type Verity struct {
 func squashfsFlags(compressed bool) []string {
 	flags := []string{"-no-duplicates", "-mkfs-time", "0", "-quiet", "-no-progress"}
 	if compressed {
-		return append(flags, "-comp", "lz4", "-Xhc")
+		return append(flags, "-comp", "lz4")
 	}
 	return append(flags, "-noI", "-noD", "-noF", "-noX")
 }

@@ -61,6 +61,7 @@ func (m *machine) status() (s status) {
 // update installs what the server offers.
 func (m *machine) update() {
 	m.Helper()
+	m.check()
 	begin := time.Now()
 	m.run("updaterctl", "update", "--follow")
 	since("  update", begin)

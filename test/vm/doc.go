@@ -13,6 +13,7 @@
 //	init.sh      its initramfs
 //	disk.sh      makes its disk of parts, in a file or in a guest
 //	cmd/agent/   runs inside, does what the host asks
+//	cmd/         programs that tests put inside: an update in the wrong order, LVM's changes alone
 //	lab          one run's releases, disk and server
 //	hypervisor   runs the machine: QEMU, a process of ours, or libvirt by Vagrant
 //	machine      the machine during one test, always starting from the same state

@@ -76,7 +76,7 @@ func (i *interrupter) interrupt(how func(m *machine)) {
 		i.round(how)
 		if i.random.IntN(5) == 0 {
 			i.complete()
-			i.again()
+			i.start()
 		}
 	}
 	i.complete()
@@ -106,15 +106,8 @@ func (i *interrupter) round(how func(m *machine)) {
 	}
 	i.Logf("%2d: %.2f s after %s", i.interrupted, delay.Seconds(), seen)
 	if s := i.status(); s.PendingVersion == nextVersion || s.RunningVersion == nextVersion {
-		i.again()
+		i.start()
 	}
-}
-
-// again goes back to where no update has begun.
-func (i *interrupter) again() {
-	i.Helper()
-	i.start()
-	i.check()
 }
 
 // moment returns when to interrupt: half of the moments are anywhere, the others
@@ -144,6 +137,7 @@ func (i *interrupter) complete() {
 // that told of it, or what was said by an update that ended before.
 func (m *machine) updateUntil(progress float64) string {
 	m.Helper()
+	m.check()
 	// Who follows is not waited for.
 	const script = `mawk -W interactive -v want="$1" '
 		/"event":"progress"/ && match($0, /"progress":[0-9.e-]+/) && substr($0, RSTART + 11, RLENGTH - 11) + 0 >= want + 0 { found = 1; exit }

@@ -193,13 +193,13 @@ func (r *release) checkContent(context.Context) error {
 	if _, found := r.sizes[r.Root.Core()]; !found {
 		return nil // and there is a finding
 	}
-	core, closeCore, err := section(r.path(r.Root.Core()))
+	core, closeCore, err := webroot.Open(r.path(r.Root.Core()))
 	if err != nil {
 		r.find(path, "%v", err)
 		return nil
 	}
 	defer closeCore()
-	efiboot, closeEfiboot, err := section(path)
+	efiboot, closeEfiboot, err := webroot.Open(path)
 	if err != nil {
 		r.find(path, "%v", err)
 		return nil
@@ -211,24 +211,10 @@ func (r *release) checkContent(context.Context) error {
 	return nil
 }
 
-// section opens a file.
-func section(path string) (s *io.SectionReader, done func(), err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close() //nolint:errcheck // nothing was written
-		return nil, nil, err
-	}
-	return io.NewSectionReader(f, 0, info.Size()), func() { f.Close() }, nil //nolint:errcheck // nothing was written
-}
-
 // unpack tells whether the compressed image is the plain one.
 func (r *release) unpack(ctx context.Context) error {
 	path := r.path(r.Root.Compressed())
-	f, done, err := section(path)
+	f, done, err := webroot.Open(path)
 	if err != nil {
 		r.find(path, "%v", err)
 		return nil
@@ -247,13 +233,13 @@ func (r *release) unpack(ctx context.Context) error {
 // rebuild tells whether a patch makes the plain image of its base.
 func (r *release) rebuild(ctx context.Context, from policy.Version) error {
 	path := r.path(r.Root.Patch(from))
-	f, done, err := section(path)
+	f, done, err := webroot.Open(path)
 	if err != nil {
 		r.find(path, "%v", err)
 		return nil
 	}
 	defer done()
-	base, baseDone, err := section(filepath.Join(r.Root.Release(from), r.Root.Core()))
+	base, baseDone, err := webroot.Open(filepath.Join(r.Root.Release(from), r.Root.Core()))
 	if err != nil {
 		r.find(path, "its base cannot be read: %v", err)
 		return nil

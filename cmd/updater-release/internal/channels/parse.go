@@ -23,9 +23,9 @@ var ErrInvalid = errors.New("channels file invalid")
 const maxFileBytes = 4 << 20
 
 var (
-	// ProductForm is what a product may be called, as os_name in config.toml.
-	ProductForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-	channelForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	// nameForm is what a product may be called, as os_name in config.toml, and a
+	// channel.
+	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	machineForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 )
 
@@ -118,12 +118,12 @@ func decode(text []byte, into *document) error {
 
 // fill checks what the document says and takes it over.
 func (f *File) fill(d document) error {
-	if !ProductForm.MatchString(d.Product) {
+	if !nameForm.MatchString(d.Product) {
 		return fmt.Errorf("product %.40q is not a small letter followed by at most 31 small letters, digits or -", d.Product)
 	}
 	listed := map[string]string{}
 	for name, c := range d.Channel {
-		if !channelForm.MatchString(name) {
+		if !nameForm.MatchString(name) {
 			return fmt.Errorf("channel %.40q: not a small letter followed by at most 31 small letters, digits or -", name)
 		}
 		rollout, err := newRollout(c.Version, c.Percent, c.Previous)

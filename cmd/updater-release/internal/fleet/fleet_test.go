@@ -102,6 +102,20 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
+// TestWindow: a window of one day is the last request's.
+func TestWindow(t *testing.T) {
+	log := request(1, "11-04T23", "5.0.0", "stable", "") + request(2, "11-05T23", "5.0.0", "stable", "") + request(3, "11-06T00", "5.0.0", "stable", "")
+	for days := 1; days <= 4; days++ {
+		o := options(latest)
+		o.Days = days
+		r := read(t, o, log)
+		last := r.Adoption[len(r.Adoption)-1].Machines["5.0.0"]
+		if want := min(days, 3); r.Active != want || last != want || r.Missing != 3-want {
+			t.Errorf("%d days: %d active, %d by version, %d missing", days, r.Active, last, r.Missing)
+		}
+	}
+}
+
 func TestStuck(t *testing.T) {
 	r := read(t, options(latest),
 		request(1, "11-01T10", "5.0.0", "stable", "5.1.0")+

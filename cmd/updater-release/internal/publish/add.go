@@ -75,7 +75,7 @@ func (m *making) sign(name string) error {
 	if err != nil {
 		return err
 	}
-	m.files = append(m.files, File{name, size(m.dir, name)})
+	m.files = append(m.files, File{name, webroot.SizeBytes(filepath.Join(m.dir, name))})
 	return os.WriteFile(webroot.Signature(path), text, 0o644)
 }
 
@@ -89,12 +89,12 @@ func (m *making) copyPayloads(ctx context.Context) error {
 	if err := errors.Join(m.copy(ctx, m.Root.Core(), m.Core), m.copy(ctx, m.Root.Efiboot(), m.Efiboot)); err != nil {
 		return err
 	}
-	core, closeCore, err := section(filepath.Join(m.dir, m.Root.Core()))
+	core, closeCore, err := webroot.Open(filepath.Join(m.dir, m.Root.Core()))
 	if err != nil {
 		return err
 	}
 	defer closeCore()
-	efiboot, closeEfiboot, err := section(filepath.Join(m.dir, m.Root.Efiboot()))
+	efiboot, closeEfiboot, err := webroot.Open(filepath.Join(m.dir, m.Root.Efiboot()))
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (m *making) copyPayloads(ctx context.Context) error {
 
 // copy takes a payload from a file.
 func (m *making) copy(ctx context.Context, name, from string) error {
-	source, done, err := section(from)
+	source, done, err := webroot.Open(from)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (m *making) checkOrder(context.Context) error {
 
 // entry is the boot entry that an EFI binary will be.
 func (m *making) entry(v policy.Version, path string) (efi.Entry, error) {
-	image, done, err := section(path)
+	image, done, err := webroot.Open(path)
 	if err != nil {
 		return efi.Entry{}, err
 	}
@@ -195,7 +195,7 @@ func (m *making) entry(v policy.Version, path string) (efi.Entry, error) {
 
 // compress makes the compressed image.
 func (m *making) compress(ctx context.Context) error {
-	core, done, err := section(filepath.Join(m.dir, m.Root.Core()))
+	core, done, err := webroot.Open(filepath.Join(m.dir, m.Root.Core()))
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ func (m *making) compress(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	m.Progress.End(share(size(m.dir, name), core.Size()))
+	m.Progress.End(share(webroot.SizeBytes(filepath.Join(m.dir, name)), core.Size()))
 	return m.sign(name)
 }
 
@@ -244,12 +244,12 @@ func (m *making) patchFrom(ctx context.Context, from policy.Version) error {
 	if findings, err := m.auditor().Core(ctx, from); err != nil || len(findings) > 0 {
 		return errors.Join(err, asError(findings))
 	}
-	base, baseDone, err := section(filepath.Join(m.Root.Release(from), m.Root.Core()))
+	base, baseDone, err := webroot.Open(filepath.Join(m.Root.Release(from), m.Root.Core()))
 	if err != nil {
 		return err
 	}
 	defer baseDone()
-	result, resultDone, err := section(filepath.Join(m.dir, m.Root.Core()))
+	result, resultDone, err := webroot.Open(filepath.Join(m.dir, m.Root.Core()))
 	if err != nil {
 		return err
 	}
@@ -267,8 +267,8 @@ func (m *making) patchFrom(ctx context.Context, from policy.Version) error {
 	if err != nil {
 		return err
 	}
-	bytes := size(m.dir, name)
-	if bytes >= size(m.dir, m.Root.Compressed()) {
+	bytes := webroot.SizeBytes(filepath.Join(m.dir, name))
+	if bytes >= webroot.SizeBytes(filepath.Join(m.dir, m.Root.Compressed())) {
 		m.Progress.End("dropped: " + console.Size(bytes) + ", no smaller than " + m.Root.Compressed())
 		return os.Remove(filepath.Join(m.dir, name))
 	}

@@ -32,9 +32,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/clipos/updater/cmd/updater-release/internal/audit"
 	"github.com/clipos/updater/cmd/updater-release/internal/webroot"
@@ -119,29 +117,4 @@ func (p *Publisher) document() (policy.Version, error) {
 		return policy.Version{}, err
 	}
 	return updater.ParseVersionDocument(text)
-}
-
-// section opens a file to read at any place.
-func section(path string) (*io.SectionReader, func(), error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: not a regular file", path)
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return io.NewSectionReader(f, 0, info.Size()), func() { f.Close() }, nil //nolint:errcheck // nothing was written
-}
-
-// size is a file's, 0 when it cannot be read.
-func size(dir, name string) int64 {
-	info, err := os.Stat(filepath.Join(dir, name))
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }
