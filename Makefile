@@ -23,10 +23,14 @@ FUZZTIME ?= 60s
 # More for the linker; "-s -w" leaves out what only a debugger reads.
 LDFLAGS ?=
 
-# Which tests vm-test runs, by their names.
+# Which tests vm-test and vagrant-test run, by their names.
 VM_RUN ?= .
+# Options of these tests, such as -seed=7 -rounds=5, -own-box for vagrant-test.
+VM_ARGS ?=
 
 PREFIX ?= /usr
+# Not under PREFIX: desktops look for what they start here.
+SYSCONFDIR ?= /etc
 INSTALL ?= install
 # Under PREFIX; Debian has its own ideas.
 DOCDIR ?= share/doc/updater
@@ -40,7 +44,7 @@ GOLANGCI_DIR = $(shell go env GOPATH)/golangci-lint/$(GOLANGCI_VERSION)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## an update from end to end on a machine in a temporary folder, with proofs
@@ -49,6 +53,13 @@ demo: ## an update from end to end on a machine in a temporary folder, with proo
 .PHONY: demo-shell
 demo-shell: ## the demo's machine before its update, with its bus, to play with
 	@test/demo shell
+
+.PHONY: demo-desktop
+demo-desktop: ## an update as a desktop shows it, on an X server without a screen; pictures of each step in build/screenshots
+	@test/setup test
+	rm -rf build/screenshots
+	go test -count 1 ./test/desktop -screenshots '$(CURDIR)/build/screenshots'
+	@ls build/screenshots/*.png
 
 .PHONY: test
 test: ## all tests with the race detector, and a short run of every fuzz target
@@ -59,7 +70,12 @@ test: ## all tests with the race detector, and a short run of every fuzz target
 .PHONY: vm-test
 vm-test: ## a real machine under QEMU, see docs/vm.md; VM_RUN=TestSmoke for the shortest
 	@test/setup test vm
-	go test -tags vm -count 1 -timeout 2h -v -run '$(VM_RUN)' ./test/vm
+	go test -tags vm -count 1 -timeout 4h -v -run '$(VM_RUN)' ./test/vm -args $(VM_ARGS)
+
+.PHONY: vagrant-test
+vagrant-test: ## the same tests on a real hypervisor, by Vagrant and libvirt, see vagrant/README.md; VM_RUN as for vm-test
+	@test/setup test vm libvirt
+	go test -tags vm -count 1 -timeout 4h -v -run '$(VM_RUN)' ./test/vm -args -machine vagrant $(VM_ARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)
@@ -74,6 +90,10 @@ bench: ## the product against curl, minisign and dd, then the Go benchmarks
 .PHONY: bench-delta
 bench-delta: ## what an update has to fetch: patches against other ways, on two pairs of images
 	@test/bench-delta
+
+.PHONY: load
+load: ## how many machines one nginx worker serves, see docs/fleet.md
+	@test/load
 
 .PHONY: lint
 lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scripts
@@ -100,8 +120,14 @@ vulncheck: ## known vulnerabilities in the code that is called (needs vuln.go.de
 build: ## static programs in bin/, the same bytes everywhere
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION) $(LDFLAGS)' -o bin/ ./cmd/...
 
+# The archives of this version; what is there already is right.
+ARCHIVES := build/dist/updater-$(VERSION).tar.gz build/dist/updater-$(VERSION)-deps.tar.xz
+
 .PHONY: dist
-dist: ## source archive, lists of what the programs are made of, checksums in build/dist
+dist: ## archives of the source and of the modules, lists of what the programs are made of, checksums in build/dist
+	@test/dist
+
+build/dist/updater-$(VERSION).tar.gz:
 	@test/dist
 
 .PHONY: man
@@ -111,8 +137,13 @@ man: ## manual pages in build/man
 .PHONY: install
 install: build man ## programs, units, bus files, manual pages, completion, documentation under DESTDIR with PREFIX (/usr)
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin'
-	$(INSTALL) -m 755 $(patsubst cmd/%,bin/%,$(wildcard cmd/*)) '$(DESTDIR)$(PREFIX)/bin'
+	$(INSTALL) -m 755 $(patsubst cmd/%/main.go,bin/%,$(wildcard cmd/*/main.go)) '$(DESTDIR)$(PREFIX)/bin'
 	$(call install-data,daemon/*.service daemon/*.socket,lib/systemd/system)
+	$(call install-data,cmd/updater-notify/*.service,lib/systemd/user)
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
+	ln -sf ../updater-notify.service '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
+	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
+	$(INSTALL) -m 644 cmd/updater-notify/updater-notify.desktop '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
 	$(call install-data,dbusapi/*.conf,share/dbus-1/system.d)
 	$(call install-data,dbusapi/*.service,share/dbus-1/system-services)
 	$(call install-data,dbusapi/*.xml,share/dbus-1/interfaces)
@@ -121,10 +152,12 @@ install: build man ## programs, units, bus files, manual pages, completion, docu
 		$(INSTALL) -d "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 		$(INSTALL) -m 644 build/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section"; \
 	done
-	$(INSTALL) -D -m 644 cmd/updaterctl/completion/updaterctl.bash \
-		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/updaterctl'
-	$(call install-data,cmd/updaterctl/completion/_*,$(ZSHDIR))
-	$(call install-data,cmd/updaterctl/completion/*.fish,share/fish/vendor_completions.d)
+	for program in updaterctl updater-release; do \
+		$(INSTALL) -D -m 644 cmd/$$program/completion/$$program.bash \
+			"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program"; \
+	done
+	$(call install-data,cmd/*/completion/_*,$(ZSHDIR))
+	$(call install-data,cmd/*/completion/*.fish,share/fish/vendor_completions.d)
 	$(call install-data,README.md CHANGELOG.md LICENSE,$(DOCDIR))
 	$(call install-data,docs/*.md,$(DOCDIR)/docs)
 
@@ -142,12 +175,13 @@ deb: ## Debian packages in build/deb
 	rm -r build/deb/tree
 
 .PHONY: deps
-deps: ## after dist: the modules, for building without a network, in build/dist
-	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps build/dist/updater-$(VERSION)-deps.tar.xz
-	cd build/dist && sha256sum -- updater*-* >SHA256SUMS
+deps: build/dist/updater-$(VERSION)-deps.tar.xz ## of the archives of make dist the one with the modules, without git too
+
+build/dist/updater-$(VERSION)-deps.tar.xz:
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps $@
 
 .PHONY: gentoo
-gentoo: deps ## after dist: an ebuild for the archives in build/dist, with its Manifest, in build/gentoo
+gentoo: $(ARCHIVES) ## an ebuild for the archives of make dist, with its Manifest, in build/gentoo
 	rm -rf build/gentoo
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/gentoo/ebuild $(VERSION) build/dist build/gentoo
 

@@ -3,6 +3,7 @@
 package dbusapi
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -21,6 +22,9 @@ func SystemAddress(root string) string {
 	// The path the D-Bus Specification names (var/run there), as systemd has it.
 	return "unix:path=" + dbus.EscapeBusAddressValue(filepath.Join(root, "/run/dbus/system_bus_socket"))
 }
+
+// ErrAddress: what was given as the address of a bus is none that can be used.
+var ErrAddress = errors.New("no unix:path= in it")
 
 // socketPath is the unix socket that address names, with a leading @ when it is
 // an abstract one. Addresses are those of the D-Bus Specification, section
@@ -46,5 +50,5 @@ func socketPath(address string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("bus address %q: no unix:path= in it", address)
+	return "", fmt.Errorf("bus address %q: %w", address, ErrAddress)
 }

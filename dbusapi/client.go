@@ -27,12 +27,8 @@ type Client struct {
 // Dial connects to the bus at address, "unix:path=…" or [SystemBus]. It does
 // not need the service to run, nor start it; calls do, where the bus can.
 func Dial(ctx context.Context, address string) (*Client, error) {
-	bus, err := dial(ctx, address, dbus.NewSequentialSignalHandler())
+	bus, err := connect(ctx, address)
 	if err != nil {
-		return nil, err
-	}
-	if err := bus.handshake(ctx); err != nil {
-		bus.close()
 		return nil, err
 	}
 	return &Client{bus: bus}, nil

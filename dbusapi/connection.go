@@ -26,6 +26,31 @@ type connection struct {
 	names *nameWatch
 }
 
+// Connect connects a program to the bus at address, for what it asks of other
+// services than this one. The connection is guarded as a Client's is: it takes
+// no descriptors, and no message that is too long or cannot be decoded. Signals
+// come in their order and wait until they are read.
+func Connect(ctx context.Context, address string) (*dbus.Conn, error) {
+	bus, err := connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return bus.Conn, nil
+}
+
+// connect is what every program does that is not the service.
+func connect(ctx context.Context, address string) (*connection, error) {
+	bus, err := dial(ctx, address, dbus.NewSequentialSignalHandler())
+	if err != nil {
+		return nil, err
+	}
+	if err := bus.handshake(ctx); err != nil {
+		bus.close()
+		return nil, err
+	}
+	return bus, nil
+}
+
 // dial reaches the bus but says nothing yet, so that everything can be exported
 // before the first message can arrive.
 func dial(ctx context.Context, address string, signals dbus.SignalHandler) (*connection, error) {

@@ -61,14 +61,14 @@ func examples(t *testing.T) (found []example) {
 type manualController struct{ fakeController }
 
 func (*manualController) Check(context.Context) (updater.Check, error) {
-	return updater.Check{Available: true, Version: "5.0.0-alpha.3", Running: "5.0.0-alpha.1", DownloadBytes: 598_900_000}, nil
+	return updater.Check{Available: true, Version: "5.0.0-alpha.3", Running: "5.0.0-alpha.1", DownloadBytes: 17_400_000}, nil
 }
 
 func (*manualController) Update(context.Context, string) (string, error) { return "3f2a91c0", nil }
 
 func (*manualController) Plan(context.Context, string) (updater.Plan, error) {
 	return updater.Plan{
-		Version: "5.0.0-alpha.3", DownloadBytes: 598_900_000, WriteBytes: 598_900_000, CacheBytes: 598_900_000,
+		Version: "5.0.0-alpha.3", Method: updater.MethodPatch, DownloadBytes: 17_400_000, WriteBytes: 610_900_000, CacheBytes: 17_400_000,
 		Volume: "core_5.0.0-alpha.3", Entry: "clipos-5.0.0-alpha.3.efi",
 		ReplacedVolume: "core_5.0.0-alpha.0", Reason: "the only spare volume", ReplacedEntries: []string{"clipos-5.0.0-alpha.0.efi"},
 		Blockers: []updater.Blocker{{Code: "outside-window", Text: "the next maintenance window begins on Monday at 22:00"}},

@@ -63,6 +63,7 @@ func decodeInstalled(d dict) updater.Installed {
 func encodePlan(p updater.Plan) dict {
 	return dict{
 		"version":          dbus.MakeVariant(text(p.Version)),
+		"method":           dbus.MakeVariant(text(string(p.Method))),
 		"download_bytes":   dbus.MakeVariant(count(p.DownloadBytes)),
 		"reuse_bytes":      dbus.MakeVariant(count(p.ReuseBytes)),
 		"write_bytes":      dbus.MakeVariant(count(p.WriteBytes)),
@@ -82,6 +83,7 @@ func decodePlan(d dict) updater.Plan {
 	blockers, _ := decodeBlockers(d["blockers"].Value())
 	return updater.Plan{
 		Version:         entry[string](d, "version"),
+		Method:          updater.Method(entry[string](d, "method")),
 		DownloadBytes:   whole(entry[uint64](d, "download_bytes")),
 		ReuseBytes:      whole(entry[uint64](d, "reuse_bytes")),
 		WriteBytes:      whole(entry[uint64](d, "write_bytes")),

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,8 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// A history of any length is a message that the client takes.
+// A history of any length is a message that the client takes: its first entries,
+// which are the newest, each whole.
 func TestHistoryFitsIntoAMessage(t *testing.T) {
 	long := updater.HistoryEntry{Message: strings.Repeat("é", 5000), ErrorName: "Internal"}
 	for name, c := range map[string]struct {
@@ -25,6 +27,7 @@ func TestHistoryFitsIntoAMessage(t *testing.T) {
 		least   int
 	}{
 		"none":  {nil, 0},
+		"some":  {numbered(1000), 100},
 		"two":   {sampleHistory, 2},
 		"short": {make([]updater.HistoryEntry, 10_000), 150},
 		"long":  {append([]updater.HistoryEntry{long}, make([]updater.HistoryEntry, 10_000)...), 150},
@@ -35,7 +38,20 @@ func TestHistoryFitsIntoAMessage(t *testing.T) {
 		if size > maxMessageBytes || len(list) < c.least || len(list) > len(c.entries) {
 			t.Errorf("%s: %d of %d entries in %d bytes", name, len(list), len(c.entries), size)
 		}
+		for i, d := range list {
+			if want := encodeHistoryEntry(c.entries[i]); !reflect.DeepEqual(d, want) {
+				t.Fatalf("%s: entry %d is %v, want %v", name, i, d, want)
+			}
+		}
 	}
+}
+
+// numbered is a history whose entries differ.
+func numbered(n int) (entries []updater.HistoryEntry) {
+	for i := range n {
+		entries = append(entries, updater.HistoryEntry{Transaction: strconv.Itoa(i)})
+	}
+	return entries
 }
 
 // The bus has full names, this side of it has short ones.

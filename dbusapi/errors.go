@@ -59,6 +59,8 @@ var errorNames = []struct {
 	{updater.ErrESPNotMounted, "ESPNotMounted"},
 	{updater.ErrBootOrderConflict, "BootOrderConflict"},
 	{updater.ErrWriteFailed, "WriteFailed"},
+	// The cache cannot be written because its place is taken.
+	{updater.ErrForeignInCache, "WriteFailed"},
 	{updater.ErrReadBackMismatch, "ReadBackMismatch"},
 
 	{updater.ErrConfigInvalid, "ConfigInvalid"},

@@ -91,7 +91,7 @@ func (f *fakeController) ListVersions(ctx context.Context) ([]updater.Installed,
 // samplePlan and sampleHistory have a value in every field.
 var (
 	samplePlan = updater.Plan{
-		Version: "5.0.0", DownloadBytes: 1 << 30, ReuseBytes: 1 << 20, WriteBytes: 1200 << 20,
+		Version: "5.0.0", Method: updater.MethodZstd, DownloadBytes: 1 << 30, ReuseBytes: 1 << 20, WriteBytes: 1200 << 20,
 		Volume: "core_5.0.0", Entry: "clipos-5.0.0.efi",
 		ReplacedVolume: "core_4.8.0", Reason: "the oldest that is not in use", ReplacedEntries: []string{"clipos-4.8.0.efi"},
 		CacheBytes: 1 << 30, ESPBytes: 64 << 20, GroupBytes: 1,

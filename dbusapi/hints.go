@@ -54,7 +54,10 @@ var hints = map[string][]string{
 	"BootOrderConflict": {
 		"another boot entry sorts before the new one: remove it, or set boot_order = \"set-default\" in [efiboot] of /usr/lib/updater/config.toml",
 	},
-	"WriteFailed":      {"the disk may be failing: see the journal (journalctl -u updaterd)"},
+	"WriteFailed": {
+		"remove what the error names under /var/lib/updater/cache, if it does: the updater has not put it there",
+		"otherwise the disk may be failing: see the journal (journalctl -u updaterd)",
+	},
 	"ReadBackMismatch": {"the disk may be failing: see the journal (journalctl -u updaterd)"},
 
 	"ConfigInvalid": {"correct the file, then restart the service: systemctl restart updaterd"},

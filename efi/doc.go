@@ -16,15 +16,15 @@
 //
 //	<os_name>-<version>.efi                 an entry
 //	<os_name>-<version>+<left>[-<done>].efi the same while its boots are counted
-//	<either>.new                            being written; not seen by systemd-boot
+//	<either>.new                            being written or removed; not seen by systemd-boot
 //
 // Nothing else is ever opened for writing, renamed or removed: not what
 // differs in case only, not a folder or a link of such a name.
 //
 // # Order
 //
-// [Partition.Remove] makes an entry unbootable and returns when that is
-// durable. Then its system may be overwritten. [Partition.Stage] writes the
+// [Partition.Remove] makes an entry unbootable, by its temporary name first, and
+// returns when that is durable. Then its system may be overwritten. [Partition.Stage] writes the
 // new image under its temporary name and hands back what the disk holds, for
 // the caller to verify: systemd-boot hangs on an image that does not load, so
 // nothing unverified may carry a final name. [Partition.Publish] renames, never

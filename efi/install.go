@@ -19,8 +19,13 @@ const copyBytes = 128 << 10
 // Remove removes an entry, or a temporary file, of ours and returns when that
 // is durable. One that is missing is no error, and the folder is flushed all
 // the same: a run that was killed may have removed it without.
+//
+// An entry gets its temporary name first. To remove a file is several writes on
+// FAT, and a power cut between them leaves a name that leads to a part of the
+// file, or to nothing: the loader must not find one.
 func (p *Partition) Remove(file string) error {
-	if _, err := checkName(p.product, file); err != nil {
+	n, err := checkName(p.product, file)
+	if err != nil {
 		return err
 	}
 	d, _, err := p.open()
@@ -28,7 +33,34 @@ func (p *Partition) Remove(file string) error {
 		return err
 	}
 	defer d.Close()
+	if !n.Temporary {
+		if err := p.withdraw(d, file); err != nil {
+			return err
+		}
+		// What an earlier run withdrew and could not remove goes too.
+		file += temporarySuffix
+	}
 	if err := p.unlink(d, file); err != nil {
+		return err
+	}
+	return p.flush(d)
+}
+
+// withdraw durably gives an entry its temporary name, or removes it where a
+// full partition has no room for a name.
+func (p *Partition) withdraw(d folder, file string) error {
+	found, err := d.findRegular(file)
+	if err != nil || !found {
+		return err
+	}
+	if err := p.unlink(d, file+temporarySuffix); err != nil {
+		return err
+	}
+	err = p.rename(d, file, file+temporarySuffix)
+	if errors.Is(err, ErrNoSpace) {
+		return p.unlink(d, file)
+	}
+	if err != nil {
 		return err
 	}
 	return p.flush(d)
@@ -143,12 +175,23 @@ func (p *Partition) Publish(file string) error {
 	return p.flush(d)
 }
 
-// rename gives a regular file another name that no file has.
+// rename gives a regular file another name that no file has. On FAT a file's
+// size and place stand beside its name, and the kernel puts them beside a new
+// one only when it writes the inode: to flush the folder before the file would
+// leave an empty file for a moment.
 func (p *Partition) rename(d folder, from, to string) error {
 	if err := d.checkRename(from, to); err != nil {
 		return err
 	}
-	err := p.change("rename", from, func() error { return d.renameNew(from, to) })
+	f, err := d.openFile(from, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = p.change("rename", from, func() error { return d.renameNew(from, to) })
+	if err == nil {
+		err = p.change("flush", to, f.Sync)
+	}
 	return noSpace(to, err)
 }
 

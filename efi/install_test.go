@@ -61,7 +61,9 @@ func TestInstall(t *testing.T) {
 	if err := p.Remove("clipos-5.0.0-alpha.0.efi"); err != nil {
 		t.Fatal(err)
 	}
-	wantEffects(t, done, "unlink clipos-5.0.0-alpha.0.efi", "flush folder", "flush file system")
+	const old = "clipos-5.0.0-alpha.0.efi"
+	wantEffects(t, done, "rename "+old, "flush "+old+".new", "flush folder", "flush file system",
+		"unlink "+old+".new", "flush folder", "flush file system")
 	before = without(before, "clipos-5.0.0-alpha.0.efi")
 	wantSnapshot(t, dir, before)
 
@@ -75,7 +77,7 @@ func TestInstall(t *testing.T) {
 	if err := p.Publish(file); err != nil {
 		t.Fatal(err)
 	}
-	wantEffects(t, done, "rename "+file+".new", "flush folder", "flush file system")
+	wantEffects(t, done, "rename "+file+".new", "flush "+file, "flush folder", "flush file system")
 	wantSnapshot(t, dir, with(before, file, image))
 }
 

@@ -82,8 +82,10 @@ func meaning(stderr string, otherwise error) error {
 
 // runTool runs the tool at path to its end and returns its standard output.
 // When ctx is done it is sent SIGINT, the one signal that LVM accepts while it
-// waits for a lock and blocks while it writes metadata.
-func runTool(ctx context.Context, path string, args ...string) ([]byte, error) {
+// waits for a lock and blocks while it writes metadata. Before each of its
+// writes flush is called, unless it is nil; where that is impossible, the tool
+// writes without.
+func runTool(ctx context.Context, path string, flush func() error, args ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = "/"
@@ -95,7 +97,14 @@ func runTool(ctx context.Context, path string, args ...string) ([]byte, error) {
 	cmd.Cancel = func() error { return interrupt(cmd.Process.Pid) }
 	cmd.WaitDelay = killDelay
 	// Stdin stays /dev/null: a question that was not foreseen is a failure.
-	if err := cmd.Run(); err != nil {
+	err := errUnordered
+	if flush != nil {
+		err = runOrdered(cmd, flush)
+	}
+	if errors.Is(err, errUnordered) {
+		err = cmd.Run()
+	}
+	if err != nil {
 		return nil, commandError(ctx, args, err, stderr.String())
 	}
 	return stdout.Bytes(), nil

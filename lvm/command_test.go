@@ -61,14 +61,14 @@ func TestRunToolSurroundings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer leak.Close()
-	output, err := runTool(t.Context(), script(t, `
+	path := script(t, `
 		echo "arguments: $*"
 		env -u _ -u PWD -u OLDPWD -u SHLVL | sort
 		pwd
 		[ "$(readlink /proc/$$/fd/0)" = /dev/null ] && echo no input
 		readlink /proc/$$/fd/* | grep zero
 		[ "$(cut -d ' ' -f 5 /proc/$$/stat)" = $$ ] && echo own group
-	`), "one", "--", "two three")
+	`)
 	want := `arguments: one -- two three
 LC_ALL=C
 LVM_SUPPRESS_FD_WARNINGS=1
@@ -77,9 +77,17 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 no input
 own group
 `
-	if err != nil || string(output) != want {
-		t.Errorf("%v\n%s", err, output)
+	for name, flush := range flushes() {
+		output, err := runTool(t.Context(), path, flush, "one", "--", "two three")
+		if err != nil || string(output) != want {
+			t.Errorf("%s: %v\n%s", name, err, output)
+		}
 	}
+}
+
+// flushes are the two ways to run the tool.
+func flushes() map[string]func() error {
+	return map[string]func() error{"writes as it likes": nil, "writes are held": func() error { return nil }}
 }
 
 func TestRunToolFails(t *testing.T) {
@@ -94,34 +102,45 @@ func TestRunToolFails(t *testing.T) {
 		{"much to say", `yes | head -c 10000 >&2; exit 5`, 5, strings.Repeat("y\n", 2048), nil},
 		{"ended by a signal", "kill -KILL $$", -1, "", nil},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			output, err := runTool(t.Context(), script(t, c.script), "vgs", "--", "x")
-			var e *CommandError
-			if !errors.As(err, &e) || output != nil {
-				t.Fatalf("%q, %v", output, err)
-			}
-			if e.ExitCode != c.exitCode || e.Stderr != c.stderr || strings.Join(e.Args, " ") != "vgs -- x" {
-				t.Errorf("%+v", e)
-			}
-			if c.is != nil && !errors.Is(err, c.is) {
-				t.Errorf("%v, want %v", err, c.is)
-			}
-			if c.stderr != "" && strings.Contains(err.Error(), strings.TrimSpace(c.stderr)) {
-				t.Errorf("raw output in %q", err)
-			}
-		})
+		for how, flush := range flushes() {
+			t.Run(c.name+", "+how, func(t *testing.T) {
+				output, err := runTool(t.Context(), script(t, c.script), flush, "vgs", "--", "x")
+				var e *CommandError
+				if !errors.As(err, &e) || output != nil {
+					t.Fatalf("%q, %v", output, err)
+				}
+				if e.ExitCode != c.exitCode || e.Stderr != c.stderr || strings.Join(e.Args, " ") != "vgs -- x" {
+					t.Errorf("%+v", e)
+				}
+				if c.is != nil && !errors.Is(err, c.is) {
+					t.Errorf("%v, want %v", err, c.is)
+				}
+				if c.stderr != "" && strings.Contains(err.Error(), strings.TrimSpace(c.stderr)) {
+					t.Errorf("raw output in %q", err)
+				}
+			})
+		}
 	}
 }
 
 func TestRunToolMissing(t *testing.T) {
-	_, err := runTool(t.Context(), filepath.Join(t.TempDir(), "lvm"), "vgs")
-	if !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v, want %v", err, fs.ErrNotExist)
+	for how, flush := range flushes() {
+		_, err := runTool(t.Context(), filepath.Join(t.TempDir(), "lvm"), flush, "vgs")
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, want %v", how, err, fs.ErrNotExist)
+		}
 	}
 }
 
 // A command is interrupted, not killed, and may tidy up.
 func TestRunToolCancelled(t *testing.T) {
+	for how, flush := range flushes() {
+		t.Run(how, func(t *testing.T) { testRunToolCancelled(t, flush) })
+	}
+}
+
+func testRunToolCancelled(t *testing.T, flush func() error) {
+	t.Helper()
 	// A shell starts background jobs with SIGINT ignored, and their children
 	// with it. Whoever listens to it ends that.
 	interrupts := make(chan os.Signal, 1)
@@ -139,7 +158,7 @@ func TestRunToolCancelled(t *testing.T) {
 		trap 'touch `+folder+`/tidied; exit 5' INT
 		touch `+folder+`/started
 		while :; do sleep 0.01; done
-	`), "vgs")
+	`), flush, "vgs")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want %v", err, context.Canceled)
 	}

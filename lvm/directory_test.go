@@ -127,6 +127,17 @@ func TestDirectoryInUse(t *testing.T) {
 			if !errors.Is(err, lvm.ErrInUse) || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("%v, want %v: %s", err, lvm.ErrInUse, c.reason)
 			}
+			// What somebody uses can be read; what is no image file cannot.
+			isImage := !c.surveyed || strings.HasPrefix(c.reason, "beneath")
+			r, err := d.OpenReadOnly(t.Context(), "core_1")
+			if isImage && err == nil {
+				err = r.Close()
+			} else if !isImage && errors.Is(err, lvm.ErrInUse) && strings.Contains(err.Error(), c.reason) {
+				err = nil
+			}
+			if err != nil {
+				t.Errorf("OpenReadOnly: %v", err)
+			}
 			if err := d.Create(t.Context(), "core_1"); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("Create: %v, want %v", err, fs.ErrExist)
 			}
@@ -143,8 +154,9 @@ func TestDirectoryMissing(t *testing.T) {
 		d := lvm.NewDirectory(path, imageBytes)
 		_, surveyErr := d.Survey(t.Context())
 		_, openErr := d.Open(t.Context(), "core_1")
+		_, readErr := d.OpenReadOnly(t.Context(), "core_1")
 		for what, err := range map[string]error{
-			"Survey": surveyErr, "Open": openErr,
+			"Survey": surveyErr, "Open": openErr, "OpenReadOnly": readErr,
 			"Create": d.Create(t.Context(), "core_1"), "Rename": d.Rename(t.Context(), "core_1", "core_2"),
 		} {
 			if !errors.Is(err, lvm.ErrGroupNotFound) {

@@ -22,3 +22,9 @@ func (b BufferedDirectory) Open(ctx context.Context, name string) (Device, error
 
 // IsAligned tells whether direct I/O can use p.
 func IsAligned(p []byte) bool { return isAligned(p, 0) }
+
+// Change runs a command that writes metadata, as the methods of Group do, with
+// another function to be called before each of its writes.
+func (g *Group) Change(ctx context.Context, flush func() error, args ...string) error {
+	return g.finish(ctx, flush, args...)
+}

@@ -33,8 +33,8 @@ type Group struct {
 	root         string
 	sysfs        sysfs
 	// run executes the lvm tool: Args of a CommandError in, standard output
-	// out.
-	run func(ctx context.Context, args ...string) ([]byte, error)
+	// out. flush is called before each of its writes, unless it is nil.
+	run func(ctx context.Context, flush func() error, args ...string) ([]byte, error)
 	// recheckDelay is openCheckDelay outside of tests.
 	recheckDelay time.Duration
 }
@@ -49,8 +49,8 @@ func NewGroup(name string, newSizeBytes int64, root string) *Group {
 		newSizeBytes: newSizeBytes,
 		root:         root,
 		sysfs:        sysfs(filepath.Join(root, "sys")),
-		run: func(ctx context.Context, args ...string) ([]byte, error) {
-			return runTool(ctx, tool, args...)
+		run: func(ctx context.Context, flush func() error, args ...string) ([]byte, error) {
+			return runTool(ctx, tool, flush, args...)
 		},
 		recheckDelay: openCheckDelay,
 	}
@@ -71,6 +71,10 @@ func (g *Group) Survey(ctx context.Context) (Survey, error) {
 		FreeBytes:    r.freeBytes(),
 		NewSizeBytes: r.wholeExtents(g.newSizeBytes),
 		Warnings:     r.warnings(),
+	}
+	if err := checkOrdered(); err != nil {
+		survey.Warnings = append(survey.Warnings, fmt.Sprintf("volume group %s: %v; a power cut while its metadata are written "+
+			"can make every volume in it unreachable, on a drive that reorders writes", g.name, err))
 	}
 	for _, l := range r.logicals {
 		inUse, err := g.inUse(l, beneathRoot)
@@ -121,27 +125,29 @@ func (g *Group) Rename(ctx context.Context, from, to string) error {
 // the attempt makes the whole command fail.
 const noBackup = "--autobackup=n"
 
-// change runs a command that writes metadata. Once begun it is not cancelled:
-// LVM would have to be killed in the middle of a commit.
+// change runs a command that writes metadata, with a flush before it, between
+// its writes, and after it. Once begun it is not cancelled: LVM would have to be
+// killed in the middle of a commit.
 func (g *Group) change(ctx context.Context, args ...string) error {
 	r, err := g.report(ctx)
 	if err != nil {
 		return err
 	}
-	if err := g.flush(r.presentPhysicals()); err != nil {
+	flush := func() error { return g.flush(r.presentPhysicals()) }
+	if err := flush(); err != nil {
 		return err
 	}
-	return errors.Join(g.finish(ctx, args...), g.flush(r.presentPhysicals()))
+	return errors.Join(g.finish(ctx, flush, args...), flush())
 }
 
 // finish runs a command to its end, unless ctx is done before it begins.
-func (g *Group) finish(ctx context.Context, args ...string) error {
+func (g *Group) finish(ctx context.Context, flush func() error, args ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeLimit)
 	defer cancel()
-	_, err := g.run(ctx, args...)
+	_, err := g.run(ctx, flush, args...)
 	return err
 }
 
@@ -164,7 +170,7 @@ func (g *Group) report(ctx context.Context) (groupReport, error) {
 	if err := checkName(g.name); err != nil {
 		return groupReport{}, fmt.Errorf("volume group %w", err)
 	}
-	data, err := g.run(ctx, slices.Concat(reportArgs, []string{"--", g.name})...)
+	data, err := g.run(ctx, nil, slices.Concat(reportArgs, []string{"--", g.name})...)
 	if err != nil {
 		return groupReport{}, fmt.Errorf("%s: %w", g.name, err)
 	}

@@ -76,7 +76,7 @@ func (g *Group) activeNode(ctx context.Context, name string) (*os.File, error) {
 	}
 	// Activation changes no metadata. Absent: --ignoreactivationskip, because
 	// a volume set to be skipped was so by somebody who had a reason.
-	if err := g.finish(ctx, "lvchange", "--activate=y", "--", g.name+"/"+name); err != nil {
+	if err := g.finish(ctx, nil, "lvchange", "--activate=y", "--", g.name+"/"+name); err != nil {
 		return nil, err
 	}
 	return openPath(unix.AT_FDCWD, g.node(name), 0)

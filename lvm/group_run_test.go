@@ -22,7 +22,7 @@ type transcript struct {
 	changed func(ctx context.Context) error
 }
 
-func (f *transcript) run(ctx context.Context, args ...string) ([]byte, error) {
+func (f *transcript) run(ctx context.Context, _ func() error, args ...string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func TestGroupCommandLines(t *testing.T) {
 func TestGroupReportCommandLine(t *testing.T) {
 	g := NewGroup("mainvg", 1, "/")
 	var got []string
-	g.run = func(_ context.Context, args ...string) ([]byte, error) {
+	g.run = func(_ context.Context, _ func() error, args ...string) ([]byte, error) {
 		got = args
 		return captured(t, "empty.json"), nil
 	}

@@ -24,11 +24,14 @@
 //
 // # Power cuts
 //
-// LVM commits its metadata in three writes without a flush between them. A
-// drive that reorders them can lose the group, and then nothing boots. So
+// LVM commits its metadata in three writes: the text, a header that announces
+// it, and the header that points to it. It asks for no flush between them, and
+// a drive that reorders them can lose the group, and then nothing boots. So
 // this package never changes metadata that need no change, flushes every
-// physical volume before and after each change, lets a change that has begun
-// come to its end, and warns of a group that keeps its metadata only once.
+// physical volume before and after each change, and holds each write of the
+// tool until what it wrote before is flushed. Where the kernel has no way to
+// hold them, and of a group that keeps its metadata only once, it warns. A
+// change that has begun comes to its end.
 //
 // What was written to a volume is safe after [Device.Flush], and what is read
 // by [Device.ReadBackAt] comes from the device, not from memory: so a bad disk

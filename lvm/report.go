@@ -150,7 +150,7 @@ func (r *groupReport) warnings() []string {
 	}
 	if r.group.MetadataCopies < 2 {
 		warnings = append(warnings, fmt.Sprintf("volume group %s: its metadata are kept only once; "+
-			"a power cut while they are written can make every volume in it unreachable", r.group.Name))
+			"where they are damaged, every volume in it is unreachable", r.group.Name))
 	}
 	return warnings
 }

@@ -21,8 +21,8 @@ func TestDebianPackages(t *testing.T) {
 	need(t, "util-linux", "unshare")
 	folder := buildPackages(t, "umask 022")
 	packages, err := filepath.Glob(filepath.Join(folder, "*.deb"))
-	if err != nil || len(packages) != 2 {
-		t.Fatalf("built %q, %v; want two packages", packages, err)
+	if err != nil || len(packages) != 4 {
+		t.Fatalf("built %q, %v; want four packages", packages, err)
 	}
 
 	t.Run("lintian finds nothing", func(t *testing.T) {
@@ -36,12 +36,14 @@ func TestDebianPackages(t *testing.T) {
 			samePaths(t, listPackage(t, p), packageContents(t, packageName(p)))
 		}
 	})
-	t.Run("the daemon says its version", func(t *testing.T) {
-		root := t.TempDir()
-		command(t, "/", nil, "dpkg-deb", "--extract", packages[1], root)
-		got := command(t, "/", nil, filepath.Join(root, "usr/bin/updaterd"), "--version")
-		if want := "updaterd " + sourcesVersion + "\n"; got != want {
-			t.Errorf("printed %q, want %q", got, want)
+	t.Run("the programs say their version", func(t *testing.T) {
+		for _, p := range packages {
+			root := t.TempDir()
+			command(t, "/", nil, "dpkg-deb", "--extract", p, root)
+			got := command(t, "/", nil, filepath.Join(root, "usr/bin", packageName(p)), "--version")
+			if want := packageName(p) + " " + sourcesVersion + "\n"; got != want {
+				t.Errorf("printed %q, want %q", got, want)
+			}
 		}
 	})
 	t.Run("version", func(t *testing.T) {
@@ -143,11 +145,12 @@ func installAndPurge(t *testing.T, packages []string) {
 	for _, p := range packages {
 		for _, line := range packageContents(t, packageName(p)) {
 			if !strings.HasPrefix(line, "d") {
-				want = append(want, line[strings.Index(line, "/usr"):])
+				path, _, _ := strings.Cut(line[strings.Index(line, " ./")+2:], " -> ")
+				want = append(want, path)
 			}
 		}
 	}
-	// Nothing in /etc: it is not enabled.
+	// Nothing else in /etc: the daemon is not enabled.
 	const database, links = "/var/lib/dpkg", "/var/lib/systemd"
 	samePaths(t, filesIn(t, root, database, links), want)
 
@@ -167,7 +170,7 @@ func installAndPurge(t *testing.T, packages []string) {
 	if err := machine.WriteFile(filepath.Join(root, "etc/updater/remote.toml"), ""); err != nil {
 		t.Fatal(err)
 	}
-	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl")...)
+	confined(t, root, append(dpkg, "--purge", "updaterd", "updaterctl", "updater-notify", "updater-release")...)
 	samePaths(t, filesIn(t, root, database), []string{"/etc/updater/remote.toml"})
 }
 

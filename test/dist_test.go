@@ -5,8 +5,10 @@ package test
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -18,16 +20,23 @@ import (
 )
 
 // distVersion is the tag of the release that the tests make.
-const distVersion = "v5.0.0-test.1"
+const distVersion = "v5.0.0-rc.1"
 
-// TestDist makes a release twice, from checkouts in two folders by users with
-// other settings, and wants the same files. The source archive and the
-// checkouts build into the same programs, those that the lists of modules are
-// of.
+// TestDist makes a release twice, in a repository and in a fresh clone of it by
+// a user with other settings, and wants the same files. The source archive and
+// the checkouts build into the same programs, those that the lists of modules
+// are of.
 func TestDist(t *testing.T) {
-	first := makeDist(t, "a", "TZ=UTC0", "LC_ALL=C", "GIT_CONFIG_COUNT=0")
-	second := makeDist(t, "quite/another/folder", "TZ=Asia/Tokyo", "LC_ALL=C.UTF-8",
-		"GIT_CONFIG_COUNT=2", "GIT_CONFIG_KEY_0=tar.umask", "GIT_CONFIG_VALUE_0=0077", "GIT_CONFIG_KEY_1=core.autocrlf", "GIT_CONFIG_VALUE_1=true")
+	first := makeRepository(t)
+	command(t, first, []string{"TZ=UTC0", "LC_ALL=C", "GIT_CONFIG_COUNT=0"}, "make", "dist")
+	second := filepath.Join(t.TempDir(), "quite/another/folder")
+	command(t, "/", nil, "git", "clone", "-q", first, second)
+	// The first thing that is made there needs what make dist makes.
+	command(t, second, []string{
+		"TZ=Asia/Tokyo", "LC_ALL=C.UTF-8",
+		"GIT_CONFIG_COUNT=2", "GIT_CONFIG_KEY_0=tar.umask", "GIT_CONFIG_VALUE_0=0077", "GIT_CONFIG_KEY_1=core.autocrlf", "GIT_CONFIG_VALUE_1=true",
+	}, "make", "gentoo")
+	wantManifest(t, second)
 	wantSame(t, filepath.Join(first, "build/dist"), filepath.Join(second, "build/dist"))
 	wantChecksums(t, filepath.Join(first, "build/dist"))
 
@@ -44,25 +53,44 @@ func TestDist(t *testing.T) {
 	if got := command(t, "/", nil, filepath.Join(source, "bin/updaterd"), "--version"); !strings.Contains(got, distVersion) {
 		t.Errorf("updaterd is version %q", got)
 	}
-	for _, program := range []string{"updaterd", "updaterctl"} {
+	for _, program := range []string{"updaterd", "updaterctl", "updater-notify", "updater-release"} {
 		wantListed(t, filepath.Join(first, "build/dist", program+"-"+distVersion+".cdx.json"), filepath.Join(source, "bin", program))
 	}
 }
 
-// makeDist puts this tree into a repository of its own and makes a release.
-func makeDist(t *testing.T, folder string, environment ...string) (tree string) {
+// makeRepository puts this tree into a repository of its own, with a tag.
+func makeRepository(t *testing.T) (tree string) {
 	t.Helper()
-	tree = filepath.Join(t.TempDir(), folder)
+	tree = filepath.Join(t.TempDir(), "a")
 	copyTree(t, "..", tree)
 	const author = "T"
-	identity := append(environment,
-		"GIT_AUTHOR_NAME="+author, "GIT_AUTHOR_EMAIL=t@example.org", "GIT_AUTHOR_DATE=1772366400 +0100",
-		"GIT_COMMITTER_NAME="+author, "GIT_COMMITTER_EMAIL=t@example.org", "GIT_COMMITTER_DATE=1772366400 +0100")
+	identity := []string{
+		"GIT_AUTHOR_NAME=" + author, "GIT_AUTHOR_EMAIL=t@example.org", "GIT_AUTHOR_DATE=1772366400 +0100",
+		"GIT_COMMITTER_NAME=" + author, "GIT_COMMITTER_EMAIL=t@example.org", "GIT_COMMITTER_DATE=1772366400 +0100",
+	}
 	for _, args := range []string{"init -q", "-c core.autocrlf=false add -A", "commit -q -m release", "tag " + distVersion} {
 		command(t, tree, identity, "git", strings.Fields(args)...)
 	}
-	command(t, tree, environment, "make", "dist")
 	return tree
+}
+
+// wantManifest demands that the ebuild's Manifest has the archives of make dist.
+func wantManifest(t *testing.T, tree string) {
+	t.Helper()
+	manifest, err := os.ReadFile(filepath.Join(tree, "build/gentoo/Manifest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"updater-" + distVersion + ".tar.gz", "updater-" + distVersion + "-deps.tar.xz"} {
+		data, err := os.ReadFile(filepath.Join(tree, "build/dist", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := fmt.Sprintf("DIST %s %d BLAKE2B ", name, len(data)); !strings.Contains(string(manifest), line) ||
+			!strings.Contains(string(manifest), fmt.Sprintf(" SHA512 %x\n", sha512.Sum512(data))) {
+			t.Errorf("no %s in\n%s", name, manifest)
+		}
+	}
 }
 
 // copyTree copies what belongs to the source.
@@ -160,7 +188,12 @@ func wantChecksums(t *testing.T, dist string) {
 	files := contents(t, dist)
 	sums := string(files["SHA256SUMS"])
 	delete(files, "SHA256SUMS")
-	if got := strings.Count(sums, "\n"); got != len(files) || got != 3 {
+	programs, err := filepath.Glob("../cmd/*/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The two archives, and a list for each program.
+	if got := strings.Count(sums, "\n"); got != len(files) || got != 2+len(programs) {
 		t.Errorf("%d checksums of %d files", got, len(files))
 	}
 	for name, data := range files {

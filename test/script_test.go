@@ -5,6 +5,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -49,7 +50,7 @@ func prepare(ctx context.Context) error {
 		return err
 	}
 	for _, v := range []string{"5.0.0-alpha.0", "5.0.0-alpha.1", "5.0.0-alpha.2", "5.0.0-alpha.4", "5.0.0-alpha.3"} {
-		if _, err := release.Build(ctx, webroot, release.Options{Version: v, NoErrorCorrection: true}); err != nil {
+		if _, err := release.Build(ctx, webroot, release.Options{Version: v, SizeBytes: 64 << 10, SharedBytes: 192 << 10, NoErrorCorrection: true}); err != nil {
 			return err
 		}
 	}
@@ -73,14 +74,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"system":  makeSystem,
-			"serve":   serve,
-			"fetcher": fetcher,
-			"bus":     startBus(t),
-			"until":   until,
-			"holds":   holds,
-			"refused": refused,
-			"signal":  signal,
+			"system":        makeSystem,
+			"payloads":      makePayloads,
+			"published":     makePublished,
+			"serve-release": serveRelease,
+			"serve":         serve,
+			"fetcher":       fetcher,
+			"bus":           startBus(t),
+			"until":         until,
+			"holds":         holds,
+			"refused":       refused,
+			"signal":        signal,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -93,15 +97,29 @@ func makeSystem(ts *testscript.TestScript, _ bool, versions []string) {
 }
 
 // serve starts the update server of the machine in $ROOT. With "stuck" it
-// sends half of the first core image that is asked for, and then nothing.
+// sends half of the first core image that is asked for, and then nothing. With
+// "compact" its files are the script's own, in www, and have a patch from
+// 5.0.0-alpha.1 and a compressed image for 5.0.0-alpha.3.
 func serve(ts *testscript.TestScript, _ bool, how []string) {
 	handler := tlsserver.Files(webroot)
+	if slices.Contains(how, "compact") {
+		ts.Check(publishCompact(ts.MkAbs("www")))
+		handler = tlsserver.Files(ts.MkAbs("www"))
+	}
 	if slices.Contains(how, "stuck") {
 		handler = tlsserver.StuckOnce(handler, "-core", 100<<10)
 	}
 	stop, err := startServer(ts.Getenv("ROOT"), handler)
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(stop()) })
+}
+
+func publishCompact(dir string) error {
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(webroot))); err != nil {
+		return err
+	}
+	ctx, key, r := context.Background(), release.PublishedKey(), release.At(dir, "clipos", "5.0.0-alpha.3")
+	return errors.Join(r.PatchFrom(ctx, release.At(dir, "clipos", "5.0.0-alpha.1"), key, nil), r.Compress(ctx, key))
 }
 
 func startServer(root string, handler http.Handler) (stop func() error, err error) {

@@ -163,6 +163,10 @@ func (r *run) checkOnly(ctx context.Context) (Check, error) {
 		return Check{}, err
 	}
 	c.Available = true
-	c.DownloadBytes, err = r.downloadBytes(ctx, signed)
-	return c, err
+	o, err := r.offers(ctx, signed)
+	if err != nil {
+		return c, err
+	}
+	c.DownloadBytes = o.downloadBytes()
+	return c, nil
 }

@@ -64,7 +64,7 @@ func (r *run) claimVolume(ctx context.Context, d disk, c *claimed) error {
 		return err
 	}
 	c.target = target
-	name, imageBytes := volumeName(c.version), c.core.Len()
+	name, imageBytes := volumeName(c.version), c.core.sizeBytes
 	if imageBytes > capacity {
 		return fmt.Errorf("%s: %w: the image has %d bytes, the volume %d", name, ErrVolumeTooSmall, imageBytes, capacity)
 	}

@@ -46,10 +46,12 @@ var (
 	ErrNoSpaceVolumeGroup  = lvm.ErrNoSpace
 	ErrNoSpaceESP          = efi.ErrNoSpace
 	ErrNoSpaceCache        = cache.ErrNoSpace
-	ErrESPNotMounted       = efi.ErrNotMounted
-	ErrBootOrderConflict   = errors.New("the boot loader would not start the new version")
-	ErrWriteFailed         = errors.New("write failed")
-	ErrReadBackMismatch    = errors.New("what was read back differs from what was written")
+	// ErrForeignInCache: the cache is not ours alone, or has what is not ours.
+	ErrForeignInCache    = cache.ErrForeign
+	ErrESPNotMounted     = efi.ErrNotMounted
+	ErrBootOrderConflict = errors.New("the boot loader would not start the new version")
+	ErrWriteFailed       = errors.New("write failed")
+	ErrReadBackMismatch  = errors.New("what was read back differs from what was written")
 
 	ErrConfigInvalid = fetch.ErrConfig
 )

@@ -176,6 +176,25 @@ func (v fakeVolumes) Open(_ context.Context, name string) (lvm.Device, error) {
 	return &fakeDevice{v.fakeDisk, name}, nil
 }
 
+// OpenReadOnly opens what is there at that moment.
+func (v fakeVolumes) OpenReadOnly(_ context.Context, name string) (lvm.ReadOnly, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.dead:
+		return nil, errPowerCut
+	case v.cached.volumes[name] == nil:
+		return nil, lvm.ErrNotFound
+	}
+	return fakeReadOnly{bytes.NewReader(v.cached.volumes[name])}, nil
+}
+
+type fakeReadOnly struct{ *bytes.Reader }
+
+func (r fakeReadOnly) SizeBytes() int64 { return r.Size() }
+
+func (fakeReadOnly) Close() error { return nil }
+
 type fakeDevice struct {
 	disk *fakeDisk
 	name string

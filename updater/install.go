@@ -61,8 +61,8 @@ func (r *run) prepareVolume(ctx context.Context, c *cleared) (err error) {
 		if c.device, err = r.volumes.Open(ctx, name); err != nil {
 			return err
 		}
-		if size := c.device.SizeBytes(); size < c.core.Len() {
-			return fmt.Errorf("%s: %w: the image has %d bytes, the volume %d", name, ErrVolumeTooSmall, c.core.Len(), size)
+		if size := c.device.SizeBytes(); size < c.core.sizeBytes {
+			return fmt.Errorf("%s: %w: the image has %d bytes, the volume %d", name, ErrVolumeTooSmall, c.core.sizeBytes, size)
 		}
 		return nil
 	case c.target.Replaces.Compare(c.version) == 0:

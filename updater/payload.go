@@ -14,20 +14,24 @@ import (
 	"github.com/clipos/updater/updater/internal/minisig"
 )
 
-// payload is one part of a release in the cache. The file stays open from the
-// first byte fetched to the last byte installed.
+// payload is a file of a release in the cache: the EFI binary, or what the core
+// image comes from. It stays open from the first byte fetched to the last byte
+// installed.
 type payload struct {
 	*digest
 	kind      payloadKind
 	signature minisig.Signature
+	// maxBytes is the most that is read of it.
+	maxBytes int64
 }
 
 func (p *payload) reader() io.Reader { return io.NewSectionReader(p.File, 0, p.Len()) }
 
-// fetched is a release whose payloads are complete in the cache.
+// fetched is a release whose files are complete in the cache.
 type fetched struct {
-	version       policy.Version
-	core, efiboot *payload
+	version policy.Version
+	core    *image
+	efiboot *payload
 }
 
 // verified is a release whose payloads are signed for its version and belong
@@ -36,10 +40,11 @@ type verified struct{ *fetched }
 
 func (f *fetched) close() error {
 	var errs []error
-	for _, p := range []*payload{f.core, f.efiboot} {
-		if p != nil {
-			errs = append(errs, p.Close())
-		}
+	if f.core != nil {
+		errs = append(errs, f.core.close())
+	}
+	if f.efiboot != nil {
+		errs = append(errs, f.efiboot.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -50,46 +55,12 @@ func cacheName(v policy.Version, kind payloadKind) string { return fmt.Sprintf("
 // volume is found too small: a server that claims more is up to something.
 const maxNewCoreBytes = 4 << 30
 
-// sizes are what the server says the payloads measure, nil when it does not.
-func (r *run) sizes(ctx context.Context, s signed) (map[payloadKind]int64, error) {
-	sizes := map[payloadKind]int64{}
-	for _, kind := range kinds {
-		n, err := r.server.sizeBytes(ctx, s.version, kind)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", kind, err)
-		}
-		if n < 0 {
-			return nil, nil
-		}
-		if err := r.checkLength(s, kind, n); err != nil {
-			return nil, err
-		}
-		sizes[kind] = n
-	}
-	return sizes, nil
-}
-
-// downloadBytes is the size of both payloads, 0 when the server does not say.
-func (r *run) downloadBytes(ctx context.Context, s signed) (int64, error) {
-	sizes, err := r.sizes(ctx, s)
-	return sizes[kindCore] + sizes[kindEFIBoot], err
-}
-
 // cacheReserveBytes is left free on the cache's file system, for our own record
 // and for everybody else who writes there.
 const cacheReserveBytes = 16 << 20
 
-// maxBytes is the most that is read of a payload.
-func maxBytes(a accepted, kind payloadKind) int64 {
-	if kind == kindCore {
-		return a.capacityBytes
-	}
-	return maxEFIBootBytes
-}
-
 // checkLength judges a length that the server declares.
-func (r *run) checkLength(s signed, kind payloadKind, declared int64) error {
-	limit := maxBytes(s.accepted, kind)
+func (r *run) checkLength(s signed, kind payloadKind, declared, limit int64) error {
 	switch {
 	case declared <= limit:
 		return nil
@@ -99,32 +70,32 @@ func (r *run) checkLength(s signed, kind payloadKind, declared int64) error {
 	return fmt.Errorf("%s: %w: the server declares %d bytes, at most %d are accepted", kind, ErrResponseTooLarge, declared, limit)
 }
 
-// fetch is the first half of step 3. What an earlier run left of this
-// release is used; what it left of others is removed.
-func (r *run) fetch(ctx context.Context, s signed) (*fetched, error) {
+// beginFetching removes what earlier runs left of other releases; what they left
+// of this one is used, in whatever form it is.
+func (r *run) beginFetching(ctx context.Context, s signed) (offer, error) {
 	r.progress.enter(s.version.String(), StageFetching)
-	if err := r.cache.Keep(cacheName(s.version, kindCore), cacheName(s.version, kindEFIBoot)); err != nil {
-		return nil, err
+	keep := []string{cacheName(s.version, kindEFIBoot), cacheName(s.version, kindCore)}
+	for _, f := range r.compactForms() {
+		keep = append(keep, cacheName(s.version, f.kind))
 	}
-	total, err := r.downloadBytes(ctx, s)
-	if err != nil {
-		return nil, err
+	if err := r.cache.Keep(keep...); err != nil {
+		return offer{}, err
 	}
-	f := &fetched{version: s.version}
-	if f.efiboot, err = r.open(s, kindEFIBoot); err == nil {
-		f.core, err = r.open(s, kindCore)
+	return r.offers(ctx, s)
+}
+
+// fetch is the first half of step 3, for the form that is offered first.
+func (r *run) fetch(ctx context.Context, o offer) (*fetched, error) {
+	if r.progress.status.Stage != StageFetching {
+		r.progress.enter(o.version.String(), StageFetching)
+	}
+	f := &fetched{version: o.version}
+	err := r.openAll(ctx, o, f)
+	if err == nil {
+		err = o.forms[0].fault(r.checkCacheRoom(f, o.downloadBytes()))
 	}
 	if err == nil {
-		err = r.checkCacheRoom(f, total)
-	}
-	var before int64
-	for _, p := range []*payload{f.efiboot, f.core} {
-		if err == nil {
-			err = r.fetchPayload(ctx, s, p, func(done, _ int64) {
-				r.progress.bytes(before+done, total)
-			})
-			before += p.Len()
-		}
+		err = r.fetchAll(ctx, o, f)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.close())
@@ -132,13 +103,32 @@ func (r *run) fetch(ctx context.Context, s signed) (*fetched, error) {
 	return f, nil
 }
 
-func (r *run) open(s signed, kind payloadKind) (*payload, error) {
-	file, err := r.cache.File(cacheName(s.version, kind))
+func (r *run) openAll(ctx context.Context, o offer, f *fetched) (err error) {
+	if f.efiboot, err = r.open(o, kindEFIBoot, o.signatures[kindEFIBoot], maxEFIBootBytes); err != nil {
+		return err
+	}
+	f.core, err = r.openImage(ctx, o)
+	return err
+}
+
+// fetchAll fetches the small file first, so that what is wrong with it is known
+// before the large one is asked for.
+func (r *run) fetchAll(ctx context.Context, o offer, f *fetched) error {
+	var before int64
+	progress := func(done, _ int64) { r.progress.bytes(before+done, o.downloadBytes()) }
+	if err := r.fetchPayload(ctx, o.signed, f.efiboot, progress); err != nil {
+		return err
+	}
+	before = f.efiboot.Len()
+	return f.core.fault(r.fetchPayload(ctx, o.signed, f.core.file, progress))
+}
+
+func (r *run) open(o offer, kind payloadKind, signature minisig.Signature, maxBytes int64) (*payload, error) {
+	file, err := r.cache.File(cacheName(o.version, kind))
 	if err != nil {
 		return nil, err
 	}
-	sig := s.signatures[kind]
-	return &payload{newDigest(file, r.config.key.NewVerifier(sig)), kind, sig}, nil
+	return &payload{newDigest(file, r.config.key.NewVerifier(signature)), kind, signature, maxBytes}, nil
 }
 
 func (r *run) checkCacheRoom(f *fetched, total int64) error {
@@ -146,7 +136,7 @@ func (r *run) checkCacheRoom(f *fetched, total int64) error {
 	if err != nil {
 		return err
 	}
-	need := total - f.core.Len() - f.efiboot.Len()
+	need := total - f.core.file.Len() - f.efiboot.Len()
 	if need > free-cacheReserveBytes {
 		return fmt.Errorf("%w: %d more bytes are needed, %d are free, of which %d are kept free",
 			cache.ErrNoSpace, need, free, cacheReserveBytes)
@@ -183,7 +173,7 @@ func (r *run) download(ctx context.Context, s signed, p *payload, progress func(
 	if err != nil {
 		return err
 	}
-	limit, room := maxBytes(s.accepted, p.kind), max(0, p.Len()+free-cacheReserveBytes)
+	limit, room := p.maxBytes, max(0, p.Len()+free-cacheReserveBytes)
 	before := p.receivedBytes
 	err = r.server.payload(ctx, s.version, p.kind, p, min(limit, room), progress)
 	r.fetchedBytes += p.receivedBytes - before
@@ -192,7 +182,7 @@ func (r *run) download(ctx context.Context, s signed, p *payload, progress func(
 	case err == nil:
 		err = p.settle()
 	case errors.As(err, &tooLarge) && tooLarge.DeclaredBytes > limit:
-		err = r.checkLength(s, p.kind, tooLarge.DeclaredBytes)
+		err = r.checkLength(s, p.kind, tooLarge.DeclaredBytes, limit)
 	case errors.Is(err, fetch.ErrTooLarge) && room < limit:
 		err = means(cache.ErrNoSpace, err)
 	}
@@ -207,11 +197,21 @@ func (r *run) download(ctx context.Context, s signed, p *payload, progress func(
 	return nil
 }
 
-// verify is the second half of step 3: both signatures over the bytes that
-// are in the cache, then that the two belong together.
-func (r *run) verify(f *fetched) (*verified, error) {
+// verify is the second half of step 3: the signatures over the bytes that are
+// in the cache, then over the image where it is rebuilt from them, then that the
+// two payloads belong together.
+func (r *run) verify(ctx context.Context, f *fetched) (*verified, error) {
 	r.progress.enter(f.version.String(), StageVerifying)
-	err := errors.Join(f.efiboot.check(), f.core.check())
+	err := f.efiboot.check()
+	if other := f.core.file.check(); err != nil {
+		// Of what form the image would have been does not matter any more.
+		err = errors.Join(err, other)
+	} else {
+		err = f.core.fault(other)
+	}
+	if err == nil {
+		err = r.readImage(ctx, f)
+	}
 	if err == nil {
 		// Payloads that do not belong together are kept all the same: they are
 		// what the server has, and the fault may be in the configuration.

@@ -16,6 +16,9 @@ type Blocker = policy.Blocker
 type Plan struct {
 	// Version would be installed.
 	Version string
+	// Method is how its core image would be had, empty when the server does not
+	// say what it has. Should it fail, another follows.
+	Method Method
 	// DownloadBytes are still to be fetched, 0 also when the server does not
 	// say; ReuseBytes are in the cache already; WriteBytes go to the volume
 	// and the EFI system partition, 0 when not known.
@@ -63,7 +66,7 @@ func (r *run) planUpdate(ctx context.Context, version string) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	sizes, err := r.sizes(ctx, s)
+	o, err := r.offers(ctx, s)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -71,10 +74,15 @@ func (r *run) planUpdate(ctx context.Context, version string) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return r.describePlan(d, a.version, sizes)
+	return r.describePlan(d, o)
 }
 
-func (r *run) describePlan(d disk, v policy.Version, sizes map[payloadKind]int64) (Plan, error) {
+func (r *run) describePlan(d disk, o offer) (Plan, error) {
+	v := o.version
+	efibootBytes, coreBytes := o.efibootBytes, o.coreBytes
+	if efibootBytes < 0 || coreBytes < 0 {
+		efibootBytes, coreBytes = 0, 0
+	}
 	target, _, err := r.target(d, v)
 	if err != nil {
 		return Plan{}, err
@@ -86,22 +94,34 @@ func (r *run) describePlan(d disk, v policy.Version, sizes map[payloadKind]int64
 		Reason: target.Reason, ReplacedEntries: c.stale,
 	}
 	if target.Replaces.IsZero() {
-		p.GroupBytes = newVolumeBytes(d, sizes[kindCore])
+		p.GroupBytes = newVolumeBytes(d, coreBytes)
 	} else {
 		p.ReplacedVolume = volumeName(target.Replaces)
 	}
-	p.ESPBytes = max(0, roundUp(sizes[kindEFIBoot], d.entries.BlockBytes)-freed)
-	p.WriteBytes = sizes[kindCore] + sizes[kindEFIBoot]
-	for kind, size := range sizes {
-		have, err := r.cache.ReusableBytes(cacheName(v, kind), size)
+	p.ESPBytes = max(0, roundUp(efibootBytes, d.entries.BlockBytes)-freed)
+	p.WriteBytes = efibootBytes + coreBytes
+	if err := r.countDownload(&p, o); err != nil {
+		return Plan{}, err
+	}
+	return p, nil
+}
+
+// countDownload tells what is to be fetched, unless the server does not.
+func (r *run) countDownload(p *Plan, o offer) error {
+	if o.downloadBytes() == 0 {
+		return nil
+	}
+	p.Method = o.forms[0].method
+	for kind, size := range map[payloadKind]int64{kindEFIBoot: o.efibootBytes, o.forms[0].kind: o.forms[0].sizeBytes} {
+		have, err := r.cache.ReusableBytes(cacheName(o.version, kind), size)
 		if err != nil {
-			return Plan{}, err
+			return err
 		}
 		p.ReuseBytes += have
 		p.DownloadBytes += size - have
 	}
 	p.CacheBytes = p.DownloadBytes
-	return p, nil
+	return nil
 }
 
 // newVolumeBytes is what a new volume takes of its group.

@@ -104,7 +104,7 @@ func TestPlanIsWhatUpdateDoes(t *testing.T) {
 					t.Errorf("the state changed: %v, before %v", after, state)
 				}
 				want := Plan{
-					Version: alpha3, Volume: "core_" + alpha3, Entry: "clipos-" + alpha3 + ".efi",
+					Version: alpha3, Method: MethodPlain, Volume: "core_" + alpha3, Entry: "clipos-" + alpha3 + ".efi",
 					ReuseBytes: c.reuse, DownloadBytes: total - c.reuse, CacheBytes: total - c.reuse, WriteBytes: total,
 					ReplacedVolume: d.replaced, ReplacedEntries: d.removed, Reason: got.Reason,
 					ESPBytes: s.espBytes(d.removed), GroupBytes: got.GroupBytes,

@@ -21,14 +21,25 @@ func TestPowerCut(t *testing.T) {
 	for name, c := range map[string]struct {
 		others []string
 		set    string // the loader's default
+		method Method
 	}{
-		"new volume":       {nil, ""},
-		"rename":           {[]string{"5.0.0-alpha.0"}, ""},
-		"two spare ones":   {[]string{"5.0.0-alpha.0", "5.0.0-alpha.2"}, ""},
-		"after a rollback": {[]string{"5.0.0-alpha.2"}, pattern("5.0.0-alpha.1")},
+		"new volume":         {nil, "", MethodPlain},
+		"rename":             {[]string{"5.0.0-alpha.0"}, "", MethodPlain},
+		"two spare ones":     {[]string{"5.0.0-alpha.0", "5.0.0-alpha.2"}, "", MethodPlain},
+		"after a rollback":   {[]string{"5.0.0-alpha.2"}, pattern("5.0.0-alpha.1"), MethodPlain},
+		"rename, patched":    {[]string{"5.0.0-alpha.0"}, "", MethodPatch},
+		"rename, compressed": {[]string{"5.0.0-alpha.0"}, "", MethodZstd},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t, "5.0.0-alpha.1")
+			s.publishes(c.method)
+			// Nothing is fetched in another way than the one under test.
+			fetched := map[Method]string{MethodPlain: "core", MethodZstd: zstdName, MethodPatch: patchName}[c.method]
+			defer func() {
+				if got := gets(s.server); slices.Contains(got, "core") != (c.method == MethodPlain) || !slices.Contains(got, fetched) {
+					t.Errorf("fetched %q", got)
+				}
+			}()
 			before := s.fakeState(append(c.others, "5.0.0-alpha.1")...)
 			before.variables = map[string]string{"default": c.set}
 			states, cuts, survived := 0, 0, false

@@ -61,11 +61,17 @@ func (p *progress) enter(version string, s Stage) {
 	if s == StageDone {
 		p.before = 1
 	}
+	if reached := p.status.Progress; reached > p.before {
+		// Fetching begins again, in another form: what is left to go is shared
+		// out anew, or the bar would stand still for all of it.
+		p.share *= (1 - reached) / (1 - p.before)
+		p.before = reached
+	}
 	p.rate, p.counted, p.measured = 0, -1, time.Time{}
 	p.status = Status{
 		Version:    version,
 		Stage:      s,
-		Progress:   max(p.before, p.status.Progress),
+		Progress:   p.before,
 		Cancelable: s != StageSwapping && s != StageDone,
 	}
 	p.send()

@@ -42,8 +42,8 @@ type Check struct {
 	Available bool
 	// Version is the version the server offers, Running the one that runs.
 	Version, Running string
-	// DownloadBytes is the size of both payloads, 0 when the server does not
-	// say or nothing is to be downloaded.
+	// DownloadBytes is the size of what an update fetches, 0 when the server
+	// does not say or nothing is to be downloaded.
 	DownloadBytes int64
 	// FailedBefore: Version is not available, because it did not come up here.
 	FailedBefore bool

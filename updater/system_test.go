@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		for _, v := range []string{"5.0.0-alpha.0", "5.0.0-alpha.1", "5.0.0-alpha.2", "5.0.0-alpha.4", "5.0.0-beta.3", "5.0.0", "5.0.0-alpha.3"} {
-			if _, err := release.Build(context.Background(), dir, release.Options{Version: v, NoErrorCorrection: true}); err != nil {
+			if _, err := release.Build(context.Background(), dir, release.Options{Version: v, SizeBytes: 64 << 10, SharedBytes: 192 << 10, NoErrorCorrection: true}); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				return 1
 			}

@@ -26,10 +26,14 @@
 //  2. fetchSignatures: both signatures are by our key and for this version,
 //     before a byte of a payload is asked for;
 //  3. fetch and verify: both payloads are in the cache, signed, and belong
-//     together; nothing outside the cache has been touched;
+//     together; nothing outside the cache has been touched. The core image may
+//     be there as a patch for the running one, or compressed: then it has been
+//     rebuilt once, without being kept, and verified as the plain image is.
+//     What does not lead to it gives way to the next form, the plain one last;
 //  4. claim: every destination is there, free, large enough, and ours alone;
 //  5. clear: the boot entries of the system to be overwritten are removed;
-//  6. install: the volume is renamed or created, written, flushed and read
+//  6. install: the volume is renamed or created, written (a patch or compressed
+//     image is rebuilt a second time), flushed and read
 //     back; the EFI binary is written under a temporary name and read back;
 //  7. swap: the temporary name becomes the entry's, in one rename;
 //  8. finish: the pending version is recorded and the marker dropped.
@@ -57,6 +61,7 @@ import (
 type Volumes interface {
 	Survey(context.Context) (lvm.Survey, error)
 	Open(ctx context.Context, name string) (lvm.Device, error)
+	OpenReadOnly(ctx context.Context, name string) (lvm.ReadOnly, error)
 	Create(ctx context.Context, name string) error
 	Rename(ctx context.Context, from, to string) error
 }
@@ -257,11 +262,7 @@ func (r *run) fetchVerified(ctx context.Context, version string) (*verified, err
 	if err != nil {
 		return nil, err
 	}
-	fetched, err := r.fetch(ctx, signed)
-	if err != nil {
-		return nil, err
-	}
-	return r.verify(fetched)
+	return r.fetchForms(ctx, signed)
 }
 
 // failed puts the preamble before an error and names a cancellation.

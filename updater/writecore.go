@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// writeChunkBytes is how much goes to the disk at a time.
-	writeChunkBytes = 4 << 20
+	// writeChunkBytes is how much goes to the disk at a time; of an image that is
+	// rebuilt meanwhile, which takes memory for itself, less.
+	writeChunkBytes   = 4 << 20
+	rebuildChunkBytes = 1 << 20
 	// writeChunks is how many chunks are under way: one being read, one being
 	// written, one between.
 	writeChunks = 3
@@ -26,10 +28,11 @@ const (
 // were verified. Not before the last byte is written: a disk smaller than it claims to
 // be overwrites its first bytes with its last.
 func (r *run) writeCore(ctx context.Context, c *cleared) error {
-	size := c.core.Len()
+	size := c.core.sizeBytes
 	// Written bytes and bytes read back both count.
 	total := 2 * size
-	err := pump(ctx, size, readFully(c.core.File), func(p []byte, offset int64) error {
+	read, chunkBytes, end := c.core.begin(ctx)
+	err := pump(ctx, size, chunkBytes, read, func(p []byte, offset int64) error {
 		if _, err := c.device.WriteAt(p, offset); err != nil {
 			return err
 		}
@@ -40,6 +43,7 @@ func (r *run) writeCore(ctx context.Context, c *cleared) error {
 		}
 		return nil
 	})
+	end()
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,7 @@ func (r *run) writeCore(ctx context.Context, c *cleared) error {
 		return err
 	}
 	tags := c.core.tags.again()
-	err = pump(ctx, size, readBack(c.device), func(p []byte, offset int64) error {
+	err = pump(ctx, size, writeChunkBytes, readBack(c.device), func(p []byte, offset int64) error {
 		r.progress.bytes(size+offset+int64(len(p)), total)
 		_, err := tags.Write(p)
 		return err
@@ -64,10 +68,10 @@ func (r *run) writeCore(ctx context.Context, c *cleared) error {
 // readAt fills a chunk from a place.
 type readAt func(p []byte, offset int64) error
 
-func readFully(r io.ReaderAt) readAt {
+func readFully(what string, r io.ReaderAt) readAt {
 	return func(p []byte, offset int64) error {
 		if _, err := io.ReadFull(io.NewSectionReader(r, offset, int64(len(p))), p); err != nil {
-			return fmt.Errorf("reading the cache: %w", err)
+			return fmt.Errorf("reading %s: %w", what, err)
 		}
 		return nil
 	}
@@ -91,10 +95,10 @@ type chunk struct {
 
 // pump hands size bytes on in order, in aligned chunks, and reads the next one
 // while one is handed on. Nothing of it runs any more when it returns.
-func pump(ctx context.Context, size int64, read readAt, write func(p []byte, offset int64) error) error {
+func pump(ctx context.Context, size int64, chunkBytes int, read readAt, write func(p []byte, offset int64) error) error {
 	full, free, quit := make(chan chunk), make(chan []byte, writeChunks), make(chan struct{})
 	for range writeChunks {
-		free <- lvm.AlignedBuffer(writeChunkBytes)
+		free <- lvm.AlignedBuffer(chunkBytes)
 	}
 	go readAhead(size, read, full, free, quit)
 	err := handOn(ctx, full, free, write)
@@ -116,7 +120,7 @@ func handOn(ctx context.Context, full <-chan chunk, free chan<- []byte, write fu
 		if err := write(c.data, c.offset); err != nil {
 			return err
 		}
-		free <- c.data[:writeChunkBytes]
+		free <- c.data[:cap(c.data)]
 	}
 	return ctx.Err()
 }
@@ -127,7 +131,7 @@ func readAhead(size int64, read readAt, full chan<- chunk, free <-chan []byte, q
 		var c chunk
 		select {
 		case buf := <-free:
-			c = chunk{data: buf[:min(writeChunkBytes, size-offset)], offset: offset}
+			c = chunk{data: buf[:min(int64(len(buf)), size-offset)], offset: offset}
 		case <-quit:
 			return
 		}

@@ -24,6 +24,7 @@ type command struct {
 	json          bool
 	noAskPassword bool
 	help          bool
+	version       bool
 	follow        bool
 	limit         uint32    // 0: all
 	until         time.Time // zero: without an end
@@ -67,6 +68,7 @@ func (c *command) flags() *flag.FlagSet {
 	flags.StringVar(&c.bus, "bus", dbusapi.SystemBus, "")
 	flags.BoolVar(&c.json, "json", false, "")
 	flags.BoolVar(&c.noAskPassword, "no-ask-password", false, "")
+	flags.BoolVar(&c.version, "version", false, "")
 	flags.BoolVar(&c.follow, "follow", false, "")
 	flags.Func("limit", "", func(s string) error {
 		n, err := strconv.ParseUint(s, 10, 32)
@@ -101,6 +103,9 @@ func parse(args []string) (command, error) {
 			break
 		}
 		words, args = append(words, args[0]), args[1:]
+	}
+	if c.version {
+		return c, nil
 	}
 	if err := c.understand(words); err != nil {
 		return command{}, err

@@ -21,6 +21,8 @@ func TestParse(t *testing.T) {
 		"between":               {[]string{"update", "--follow", "5.0.0"}, want{"system", "5.0.0", "follow"}},
 		"newest":                {[]string{"update"}, want{bus: "system"}},
 		"help alone":            {[]string{"--help"}, want{bus: "system", words: "help"}},
+		"version alone":         {[]string{"--version"}, want{bus: "system", words: "version"}},
+		"version of a verb":     {[]string{"status", "--version"}, want{bus: "system", words: "version"}},
 		"help and anything":     {[]string{"update", "--help", "--nonsense"}, want{bus: "system", words: "help"}},
 		"an end of the options": {[]string{"update", "--", "5.0.0"}, want{"system", "5.0.0", ""}},
 		"a reason":              {[]string{"hold", "--until", "3d", "a fair"}, want{"system", "a fair", ""}},
@@ -32,7 +34,7 @@ func TestParse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := parse(c.args)
 			words := []string{}
-			for word, set := range map[string]bool{"json": got.json, "follow": got.follow, "help": got.help} {
+			for word, set := range map[string]bool{"json": got.json, "follow": got.follow, "help": got.help, "version": got.version} {
 				if set {
 					words = append(words, word)
 				}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clipos/updater/cmd/internal/console"
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/updater"
 )
@@ -38,8 +39,8 @@ func update(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.out.answer(updateObject{transaction},
-		fmt.Sprintf("the update has begun (%s); to see it: updaterctl monitor", clean(transaction)))
+	return s.out.Answer(updateObject{transaction},
+		fmt.Sprintf("the update has begun (%s); to see it: updaterctl monitor", console.Clean(transaction)))
 }
 
 // follow begins an update and shows it to its end. It subscribes first: signals
@@ -57,7 +58,7 @@ func follow(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.json {
-		if err := s.out.object(acceptedEvent{kind{"accepted"}, updateObject{transaction}}); err != nil {
+		if err := s.out.Object(acceptedEvent{kind{"accepted"}, updateObject{transaction}}); err != nil {
 			return err
 		}
 	}
@@ -112,7 +113,7 @@ func (f *follower) heed(ctx context.Context, e dbusapi.Event) (ended bool, err e
 	}
 	f.look(e)
 	if f.json {
-		err = f.out.object(eventObject(e))
+		err = f.out.Object(eventObject(e))
 	} else {
 		f.show(e)
 	}
@@ -198,7 +199,7 @@ func (f *follower) show(e dbusapi.Event) {
 	case updater.CompletedEvent:
 		f.view.end()
 		if e.Err == nil {
-			f.view.say(clean(e.Version) + " is installed and starts with the next reboot")
+			f.view.say(console.Clean(e.Version) + " is installed and starts with the next reboot")
 		}
 	case dbusapi.Vanished:
 		f.view.say("the service has left the bus, waiting for it")

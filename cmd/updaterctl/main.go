@@ -18,8 +18,13 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/clipos/updater/cmd/internal/console"
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/dbusapi"
 )
+
+// version is set by the linker.
+var version = "" //nolint:gochecknoglobals // the linker can set nothing else
 
 // Exit statuses.
 const (
@@ -45,6 +50,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case c.help:
 		fmt.Fprint(stdout, usage)
 		return exitOK
+	case c.version:
+		fmt.Fprintln(stdout, "updaterctl", stamp.Version(version))
+		return exitOK
 	}
 	if err := c.execute(ctx, stdin, newOutput(stdout, c.json)); err != nil {
 		report(stderr, err)
@@ -60,7 +68,7 @@ func (c *command) execute(ctx context.Context, stdin io.Reader, out *output) err
 		return err
 	}
 	defer client.Close()
-	if isTerminal(stdin) && !c.noAskPassword {
+	if console.IsTerminal(stdin) && !c.noAskPassword {
 		client.AllowInteraction()
 	}
 	return c.verb.do(ctx, &session{command: *c, client: client, out: out})

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clipos/updater/test/shells"
 )
 
 const manPage = "../../docs/man/updaterctl.1.md"
@@ -120,10 +122,10 @@ func TestCompletionHasEverything(t *testing.T) {
 	names := verbNames()
 	slices.Sort(names)
 	global, own := options()
-	for shell := range shells {
+	for _, shell := range shells.Names() {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
-			if got := completed(t, shell, path, "updaterctl "); !slices.Equal(got, names) {
+			if got := completion(path).Complete(t, shell, "updaterctl "); !slices.Equal(got, names) {
 				t.Errorf("%q, there are %q", got, names)
 			}
 			for _, verb := range []string{"status", "update", "history", "hold", "monitor"} {
@@ -132,7 +134,7 @@ func TestCompletionHasEverything(t *testing.T) {
 					want = append(want, o)
 					slices.Sort(want)
 				}
-				if got := completed(t, shell, path, "updaterctl "+verb+" --"); !slices.Equal(got, want) {
+				if got := completion(path).Complete(t, shell, "updaterctl "+verb+" --"); !slices.Equal(got, want) {
 					t.Errorf("%s: %q, want %q", verb, got, want)
 				}
 			}

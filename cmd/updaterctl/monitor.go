@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/clipos/updater/cmd/internal/console"
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/updater"
 )
@@ -21,7 +22,7 @@ func monitor(ctx context.Context, s *session) error {
 	defer o.view.end()
 	for e := range events {
 		if s.json {
-			err = s.out.object(eventObject(e))
+			err = s.out.Object(eventObject(e))
 		} else {
 			o.show(e)
 		}
@@ -57,9 +58,9 @@ func (o *observer) show(e dbusapi.Event) {
 	case updater.UpdateAvailableEvent:
 		o.say("%s", offer(e.Check))
 	case updater.RebootRequiredEvent:
-		o.say("%s starts with the next reboot", clean(e.Version))
+		o.say("%s starts with the next reboot", console.Clean(e.Version))
 	case updater.RolledBackEvent:
-		o.say("%s", o.out.paint(bad, rolledBack(e)))
+		o.say("%s", o.out.Paint(console.Bad, rolledBack(e)))
 	case dbusapi.Vanished:
 		o.state = ""
 		o.say("the service is not on the bus")
@@ -73,7 +74,7 @@ func (o *observer) changed(v dbusapi.Overview) {
 	o.pending = v.PendingVersion
 	if v.State != o.state {
 		o.state = v.State
-		o.say("%s %s: %s", clean(v.OSName), clean(v.RunningVersion), o.out.paint(stateColour(v.State), orNone(string(v.State))))
+		o.say("%s %s: %s", console.Clean(v.OSName), console.Clean(v.RunningVersion), o.out.Paint(stateColour(v.State), orNone(string(v.State))))
 	}
 	if v.Transaction != "" {
 		o.begin(v.Transaction)
@@ -93,18 +94,18 @@ func (o *observer) completed(e updater.CompletedEvent) {
 	o.view.end()
 	switch {
 	case e.Err != nil:
-		o.say("%s", o.out.paint(bad, failureText(failedUpdate(e))))
+		o.say("%s", o.out.Paint(console.Bad, failureText(failedUpdate(e))))
 	case e.Version == o.pending:
-		o.say("%s is installed", clean(e.Version))
+		o.say("%s is installed", console.Clean(e.Version))
 	default:
 		// As far as policy lets the service go by itself.
-		o.say("%s is fetched and verified", clean(e.Version))
+		o.say("%s is fetched and verified", console.Clean(e.Version))
 	}
 }
 
 // rolledBack says what the machine came up with.
 func rolledBack(e updater.RolledBackEvent) string {
-	return fmt.Sprintf("%s did not come up, %s runs", clean(e.From), clean(e.To))
+	return fmt.Sprintf("%s did not come up, %s runs", console.Clean(e.From), console.Clean(e.To))
 }
 
 // say prints a line with the time of day.

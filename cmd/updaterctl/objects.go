@@ -120,6 +120,7 @@ type versionObject struct {
 
 type planObject struct {
 	Version         string    `json:"version"`
+	Method          string    `json:"method"`
 	DownloadBytes   int64     `json:"download_bytes"`
 	ReuseBytes      int64     `json:"reuse_bytes"`
 	WriteBytes      int64     `json:"write_bytes"`
@@ -136,7 +137,8 @@ type planObject struct {
 
 func newPlanObject(p updater.Plan) planObject {
 	return planObject{
-		Version: p.Version, DownloadBytes: p.DownloadBytes, ReuseBytes: p.ReuseBytes, WriteBytes: p.WriteBytes,
+		Version: p.Version, Method: string(p.Method),
+		DownloadBytes: p.DownloadBytes, ReuseBytes: p.ReuseBytes, WriteBytes: p.WriteBytes,
 		Volume: p.Volume, ReplacesVolume: p.ReplacedVolume, Reason: p.Reason,
 		Entry: p.Entry, ReplacesEntries: array(p.ReplacedEntries),
 		CacheBytes: p.CacheBytes, ESPBytes: p.ESPBytes, GroupBytes: p.GroupBytes, Blockers: newBlockers(p.Blockers),

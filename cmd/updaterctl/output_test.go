@@ -14,7 +14,7 @@ import (
 func TestObjectIsPrintable(t *testing.T) {
 	const said = "a\x1b[31m\x7f\u009b31m \u202eb \U000e0041 \u00a0 é \U0001f600 \"<&>\" \u2028"
 	var out bytes.Buffer
-	if err := newOutput(&out, true).object(rollbackObject{said}); err != nil {
+	if err := newOutput(&out, true).Object(rollbackObject{said}); err != nil {
 		t.Fatal(err)
 	}
 	line, ended := strings.CutSuffix(out.String(), "\n")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/clipos/updater/cmd/internal/console"
 	"github.com/clipos/updater/updater"
 )
 
@@ -15,32 +16,36 @@ func plan(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.json {
-		return s.out.object(newPlanObject(p))
+		return s.out.Object(newPlanObject(p))
 	}
 	return s.out.plan(p)
 }
 
 func (o *output) plan(p updater.Plan) error {
 	var f facts
-	f.add("Version", clean(p.Version), plain)
-	f.add("Download", download(p), plain)
-	f.add("Write", orUnknown(p.WriteBytes), plain)
-	f.add("Volume", volume(p), plain)
-	f.add("Boot entry", orNone(p.Entry), plain)
+	f.add("Version", console.Clean(p.Version), console.Plain)
+	f.add("Download", download(p), console.Plain)
+	f.add("Write", orUnknown(p.WriteBytes), console.Plain)
+	f.add("Volume", volume(p), console.Plain)
+	f.add("Boot entry", orNone(p.Entry), console.Plain)
 	for _, entry := range p.ReplacedEntries {
-		f.add("Removed entry", clean(entry), attention)
+		f.add("Removed entry", console.Clean(entry), console.Attention)
 	}
-	f.add("Space needed", space(p), plain)
+	f.add("Space needed", space(p), console.Plain)
 	f.addBlockers(p.Blockers)
-	return o.table(f)
+	return o.Table(f)
 }
 
-// download is what comes from the server, and what is there already.
+// download is what comes from the server, as what, and what is there already.
 func download(p updater.Plan) string {
+	text := orUnknown(p.DownloadBytes)
 	if p.ReuseBytes > 0 {
-		return size(p.DownloadBytes) + ", " + size(p.ReuseBytes) + " are here already"
+		text = console.Size(p.DownloadBytes) + ", " + console.Size(p.ReuseBytes) + " are here already"
 	}
-	return orUnknown(p.DownloadBytes)
+	if p.Method != "" {
+		text += " (" + console.Clean(string(p.Method)) + ")"
+	}
+	return text
 }
 
 // volume is where the image goes, and instead of what.
@@ -49,10 +54,10 @@ func volume(p updater.Plan) string {
 	if p.ReplacedVolume == "" {
 		text += ", new"
 	} else {
-		text += ", overwrites " + clean(p.ReplacedVolume)
+		text += ", overwrites " + console.Clean(p.ReplacedVolume)
 	}
 	if p.Reason != "" {
-		text += " (" + clean(p.Reason) + ")"
+		text += " (" + console.Clean(p.Reason) + ")"
 	}
 	return text
 }
@@ -69,7 +74,7 @@ func space(p updater.Plan) string {
 		{p.GroupBytes, "in the volume group"},
 	} {
 		if need.bytes > 0 {
-			needs = append(needs, size(need.bytes)+" "+need.place)
+			needs = append(needs, console.Size(need.bytes)+" "+need.place)
 		}
 	}
 	return orNone(strings.Join(needs, ", "))
@@ -80,5 +85,5 @@ func orUnknown(n int64) string {
 	if n <= 0 {
 		return "unknown"
 	}
-	return size(n)
+	return console.Size(n)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clipos/updater/cmd/internal/console"
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/updater"
@@ -295,7 +296,7 @@ func TestSize(t *testing.T) {
 		-1: "0 B", 0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB",
 		598_900_000: "598.9 MB", 4 << 30: "4.3 GB", 5e12: "5.0 TB", 1 << 62: "4611686.0 TB",
 	} {
-		if got := size(n); got != want {
+		if got := console.Size(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}

@@ -2,7 +2,11 @@
 
 package main
 
-import "context"
+import (
+	"context"
+
+	"github.com/clipos/updater/cmd/internal/console"
+)
 
 // The verbs that tell the service to do something at once.
 
@@ -10,7 +14,7 @@ func cancel(ctx context.Context, s *session) error {
 	if err := s.client.Cancel(ctx, s.argument); err != nil {
 		return err
 	}
-	return s.out.answer(cancelObject{Cancelled: true}, "the update is cancelled")
+	return s.out.Answer(cancelObject{Cancelled: true}, "the update is cancelled")
 }
 
 func rollback(ctx context.Context, s *session) error {
@@ -18,7 +22,7 @@ func rollback(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.out.answer(rollbackObject{version}, clean(version)+" starts with the next reboot")
+	return s.out.Answer(rollbackObject{version}, console.Clean(version)+" starts with the next reboot")
 }
 
 func hold(ctx context.Context, s *session) error {
@@ -27,16 +31,16 @@ func hold(ctx context.Context, s *session) error {
 	}
 	end := "; to end the hold: updaterctl unhold"
 	if !s.until.IsZero() {
-		end = " until " + moment(s.until)
+		end = " until " + console.Moment(s.until)
 	}
-	return s.out.answer(holdObject{true, s.argument, timeObject(s.until)}, "no update is installed by itself"+end)
+	return s.out.Answer(holdObject{true, s.argument, timeObject(s.until)}, "no update is installed by itself"+end)
 }
 
 func unhold(ctx context.Context, s *session) error {
 	if err := s.client.Unhold(ctx); err != nil {
 		return err
 	}
-	return s.out.answer(unholdObject{}, "updates are not held any more")
+	return s.out.Answer(unholdObject{}, "updates are not held any more")
 }
 
 func markGood(ctx context.Context, s *session) error {
@@ -52,19 +56,19 @@ func mark(ctx context.Context, s *session, result string) error {
 	if err := s.client.MarkBoot(ctx, result, s.argument); err != nil {
 		return err
 	}
-	return s.out.answer(markObject{result}, "the running version is marked "+result)
+	return s.out.Answer(markObject{result}, "the running version is marked "+result)
 }
 
 func forget(ctx context.Context, s *session) error {
 	if err := s.client.ForgetFailure(ctx, s.argument); err != nil {
 		return err
 	}
-	return s.out.answer(forgetObject{s.argument}, clean(s.argument)+" may be installed again")
+	return s.out.Answer(forgetObject{s.argument}, console.Clean(s.argument)+" may be installed again")
 }
 
 func reload(ctx context.Context, s *session) error {
 	if err := s.client.Reload(ctx); err != nil {
 		return err
 	}
-	return s.out.answer(reloadObject{true}, "the service has read its configuration again")
+	return s.out.Answer(reloadObject{true}, "the service has read its configuration again")
 }

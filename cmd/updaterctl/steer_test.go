@@ -13,6 +13,7 @@ import (
 
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/dbusapi/dbustest"
+	"github.com/clipos/updater/test/pty"
 	"github.com/clipos/updater/updater"
 )
 
@@ -73,7 +74,7 @@ func TestSteering(t *testing.T) {
 // Who sits at a terminal can be asked for a password, and may not want to be.
 func TestWhoCanBeAsked(t *testing.T) {
 	t.Setenv("TERM", "dumb") // which has nothing to do with it
-	terminal, _ := screen(t)
+	terminal, _ := pty.Open(t)
 	bus := dbustest.Start(t)
 	service, err := dbus.Connect(bus.Address)
 	if err != nil {

@@ -34,6 +34,7 @@ Options, before or after the verb:
   --json             print JSON, see below
   --no-ask-password  be refused rather than asked for a password
   --help             this text
+  --version          print the version of this program
 
 Exit status: 0 when it worked, 1 when it did not, 2 when it was called wrongly.
 update --follow: 0 when the update was installed, 1 when not, or not yet.
@@ -50,7 +51,7 @@ an array of {"code", "text"}.
              failed_versions
   check      available version running download_bytes failed_before
   update     transaction
-  plan       version download_bytes reuse_bytes write_bytes volume
+  plan       version method download_bytes reuse_bytes write_bytes volume
              replaces_volume reason entry replaces_entries cache_bytes esp_bytes
              group_bytes blockers
   cancel     cancelled

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/clipos/updater/cmd/internal/console"
 	"github.com/clipos/updater/updater"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -26,7 +27,7 @@ type view interface {
 }
 
 func newView(o *output) view {
-	if o.terminal && !o.json {
+	if o.Terminal && !o.JSON {
 		return &barView{out: o}
 	}
 	return &lineView{out: o}
@@ -43,7 +44,7 @@ func (v *lineView) show(s updater.Status) {
 		return
 	}
 	if s.Stage != v.shown.Stage {
-		v.say(clean(string(s.Stage)))
+		v.say(console.Clean(string(s.Stage)))
 	}
 	v.shown = s
 }
@@ -122,7 +123,7 @@ func (v *barView) begin() {
 	}
 	v.bar = v.area.New(barTotal, mpb.BarStyle(),
 		mpb.PrependDecorators(column(func(s updater.Status) string {
-			return fmt.Sprintf("%-10s %5s ", clean(string(s.Stage)), percent(s.Progress))
+			return fmt.Sprintf("%-10s %5s ", console.Clean(string(s.Stage)), percent(s.Progress))
 		})),
 		mpb.AppendDecorators(column(func(s updater.Status) string {
 			return " " + strings.Join(figures(s), "  ")

@@ -15,10 +15,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/updater"
 )
@@ -141,7 +141,7 @@ func parse(args []string, stdout, stderr io.Writer) (o options, status int, ok b
 		fmt.Fprintf(stderr, "error: %v\nhint: updaterd --help lists the options\n", err)
 		return o, exitUsage, false
 	case *showVersion:
-		fmt.Fprintln(stdout, "updaterd", daemonVersion())
+		fmt.Fprintln(stdout, "updaterd", stamp.Version(version))
 		return o, exitOK, false
 	}
 	o.paths = updater.NewPaths(*root, *config, *remote, *state)
@@ -163,15 +163,4 @@ func checkFetchOptions(flags *flag.FlagSet) (err error) {
 		}
 	})
 	return err
-}
-
-// daemonVersion is the version the linker was told, else what Go knows.
-func daemonVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }

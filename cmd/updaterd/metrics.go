@@ -12,6 +12,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/cmd/updaterd/internal/metrics"
 	"github.com/clipos/updater/daemon"
 )
@@ -25,7 +26,7 @@ func serveMetrics(ctx context.Context, d *daemon.Daemon, sockets []net.Listener,
 	if len(sockets) == 0 {
 		return func() {}
 	}
-	m := metrics.New(daemonVersion())
+	m := metrics.New(stamp.Version(version))
 	d.Attach(m)
 	// Till the very end: how the last job ends is to be seen.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

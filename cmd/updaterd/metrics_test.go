@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/dbusapi/dbustest"
 	"github.com/clipos/updater/test/keys"
 	"github.com/clipos/updater/test/tlsserver"
@@ -164,7 +165,7 @@ func TestMetrics(t *testing.T) {
 			}
 			body := a.get(t, "/metrics")
 			for _, line := range []string{
-				fmt.Sprintf(`clipos_updater_info{os="clipos",running=%q,version=%q} 1`, running, daemonVersion()),
+				fmt.Sprintf(`clipos_updater_info{os="clipos",running=%q,version=%q} 1`, running, stamp.Version(version)),
 				`clipos_updater_state{state="idle"} 1`,
 			} {
 				if !strings.Contains(body, line+"\n") {

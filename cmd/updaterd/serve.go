@@ -13,6 +13,7 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/clipos/updater/cmd/internal/stamp"
 	"github.com/clipos/updater/daemon"
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/policy"
@@ -55,7 +56,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) (err error) {
 		ReadAgain:        func() (daemon.Engine, policy.Rules, error) { return readAgain(o, config, u) },
 		ErrorName:        dbusapi.ErrorName,
 	})
-	service := dbusapi.New(dbusapi.Options{Address: o.bus, DaemonVersion: daemonVersion(), Log: log}, d)
+	service := dbusapi.New(dbusapi.Options{Address: o.bus, DaemonVersion: stamp.Version(version), Log: log}, d)
 	d.Attach(service)
 	defer serveMetrics(ctx, d, sockets, log)()
 	defer reloadOnHangup(ctx, d)()

@@ -18,6 +18,7 @@ import (
 type Backend interface {
 	Survey(ctx context.Context) (lvm.Survey, error)
 	Open(ctx context.Context, name string) (lvm.Device, error)
+	OpenReadOnly(ctx context.Context, name string) (lvm.ReadOnly, error)
 	Create(ctx context.Context, name string) error
 	Rename(ctx context.Context, from, to string) error
 }
@@ -42,6 +43,7 @@ func Conformance(t *testing.T, empty func(t *testing.T) Backend) {
 		{"renaming keeps the contents", (*suite).testRename},
 		{"renaming an open volume", (*suite).testRenameOpen},
 		{"one opener at a time", (*suite).testExclusive},
+		{"what is in use can be read", (*suite).testReadOnly},
 		{"any length and offset", (*suite).testAnyRange},
 		{"a volume is never extended", (*suite).testBounds},
 		{"reading ends at the end", (*suite).testEnd},
@@ -104,6 +106,9 @@ func (s *suite) testBadNames() {
 		if _, err := s.Open(s.Context(), name); err == nil {
 			s.Errorf("Open %q: no error", name)
 		}
+		if _, err := s.OpenReadOnly(s.Context(), name); err == nil {
+			s.Errorf("OpenReadOnly %q: no error", name)
+		}
 		if err := s.Rename(s.Context(), "one", name); err == nil {
 			s.Errorf("Rename to %q: no error", name)
 		}
@@ -117,6 +122,9 @@ func (s *suite) testBadNames() {
 func (s *suite) testMissing() {
 	if _, err := s.Open(s.Context(), "one"); !errors.Is(err, lvm.ErrNotFound) {
 		s.Errorf("Open: %v, want %v", err, lvm.ErrNotFound)
+	}
+	if _, err := s.OpenReadOnly(s.Context(), "one"); !errors.Is(err, lvm.ErrNotFound) {
+		s.Errorf("OpenReadOnly: %v, want %v", err, lvm.ErrNotFound)
 	}
 	if err := s.Rename(s.Context(), "one", "two"); !errors.Is(err, lvm.ErrNotFound) {
 		s.Errorf("Rename: %v, want %v", err, lvm.ErrNotFound)
@@ -261,8 +269,9 @@ func (s *suite) testCancelled() {
 	cancel()
 	_, surveyErr := s.Survey(ctx)
 	_, openErr := s.Open(ctx, "one")
+	_, readErr := s.OpenReadOnly(ctx, "one")
 	for what, err := range map[string]error{
-		"Survey": surveyErr, "Open": openErr, "Create": s.Create(ctx, "two"), "Rename": s.Rename(ctx, "one", "two"),
+		"Survey": surveyErr, "Open": openErr, "OpenReadOnly": readErr, "Create": s.Create(ctx, "two"), "Rename": s.Rename(ctx, "one", "two"),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			s.Errorf("%s: %v, want %v", what, err, context.Canceled)

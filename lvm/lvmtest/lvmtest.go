@@ -52,6 +52,15 @@ func LVM(tb testing.TB, root string, args ...string) string {
 	return run(tb, filepath.Join(root, "usr/sbin/lvm"), args...)
 }
 
+// Tool runs the lvm tool of a root folder and returns its exit status as an
+// error.
+func Tool(tb testing.TB, root string, args ...string) error {
+	tb.Helper()
+	cmd := exec.CommandContext(tb.Context(), filepath.Join(root, "usr/sbin/lvm"), args...)
+	cmd.Env = []string{"LC_ALL=C", "LVM_SUPPRESS_FD_WARNINGS=1", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	return cmd.Run()
+}
+
 // AttachLoop attaches a file to a loop device and returns its path, e.g.
 // "/dev/loop3". It is freed when the test ends.
 func AttachLoop(tb testing.TB, file string) (device string) {

@@ -49,7 +49,7 @@ func TestPlantedInCache(t *testing.T) {
 			v.clearCache()
 			path := v.at(cacheDir + "/" + name)
 			v.must(plant(path, v.at("etc/shadow")))
-			v.refuses("Internal", kind+" for "+name)
+			v.refuses("WriteFailed", kind+" for "+name)
 			v.must(os.RemoveAll(path))
 		}
 	}
@@ -84,7 +84,7 @@ func TestPlantedFolder(t *testing.T) {
 			v := newVictim(t)
 			v.keepsCache = true
 			v.must(os.Remove(v.at(cacheDir)), plant(v))
-			v.refuses("Internal", name)
+			v.refuses("WriteFailed", name)
 			v.must(os.RemoveAll(v.at(cacheDir)))
 			v.updates()
 		})

@@ -26,6 +26,7 @@ package attacks
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -38,8 +39,9 @@ import (
 )
 
 // What all tests have at hand, made once: programs, an honest server's files,
-// and those of one whose command lines are systemd's.
-var programs, webroot, systemdWebroot string
+// those of one whose command lines are systemd's, and those of the first with
+// a patch and a compressed image beside them.
+var programs, webroot, systemdWebroot, compactWebroot string
 
 // tried counts the attacks and bad inputs.
 var tried atomic.Int64
@@ -106,12 +108,25 @@ func prepare(ctx context.Context, dir string) error {
 		return err
 	}
 	for _, v := range []string{fallback, running, "5.0.0-alpha.2", offered} {
-		if _, err := release.Build(ctx, webroot, release.Options{Version: v}); err != nil {
+		if _, err := release.Build(ctx, webroot, release.Options{Version: v, SizeBytes: 64 << 10, SharedBytes: 192 << 10}); err != nil {
 			return err
 		}
 	}
+	if err := prepareCompact(ctx, filepath.Join(dir, "compact")); err != nil {
+		return err
+	}
 	_, err := release.Build(ctx, systemdWebroot, release.Options{Version: offered, Style: release.StyleSystemd})
 	return err
+}
+
+func prepareCompact(ctx context.Context, dir string) error {
+	compactWebroot = dir
+	if err := os.CopyFS(dir, os.DirFS(webroot)); err != nil {
+		return err
+	}
+	r := release.At(dir, "clipos", offered)
+	err := r.PatchFrom(ctx, release.At(dir, "clipos", running), release.PublishedKey(), nil)
+	return errors.Join(err, r.Compress(ctx, release.PublishedKey()))
 }
 
 // What is tested is not part of the test's own program.

@@ -66,12 +66,12 @@ func withLines(signature string, lines map[int]string) string {
 	return strings.Join(all, "\n")
 }
 
-// forgedSignatures are signature files for the genuine core image that are not
-// the genuine signature.
-func forgedSignatures(t *testing.T) map[string]string {
+// forgedSignatures are signature files for a genuine file that are not the
+// genuine signature.
+func forgedSignatures(t *testing.T, webroot, file string) map[string]string {
 	t.Helper()
-	core, good, other := genuine(t, webroot, "core"), genuine(t, webroot, "core.sig"), newKey(t)
-	stolen := sign(t, other, core, offered, false)
+	content, good, other := genuine(t, webroot, file), genuine(t, webroot, file+".sig"), newKey(t)
+	stolen := sign(t, other, content, offered, false)
 	id := func() []byte { // of the product's key, which is no secret
 		data, _ := base64.StdEncoding.DecodeString(strings.Split(good, "\n")[1])
 		return data[2:10]
@@ -109,7 +109,7 @@ func forgedSignatures(t *testing.T) map[string]string {
 		"signature too short":             withBytes(t, good, 2, func(b []byte) []byte { return b[:73] }),
 		"signature too long":              withBytes(t, good, 2, func(b []byte) []byte { return append(b, 0) }),
 		"all of it twice in the 2nd line": withLines(good, map[int]string{2: lines[1] + lines[1]}),
-		"legacy, genuine":                 sign(t, release.PublishedKey(), core, offered, true),
+		"legacy, genuine":                 sign(t, release.PublishedKey(), content, offered, true),
 		"4097 bytes":                      good + strings.Repeat("x", 4097-len(good)),
 		"1 MiB":                           strings.Repeat("untrusted comment: \n", 1<<20/20),
 	}
@@ -122,7 +122,7 @@ func forgedSignatures(t *testing.T) map[string]string {
 func TestForgedSignature(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
-	for name, text := range forgedSignatures(t) {
+	for name, text := range forgedSignatures(t, webroot, "core") {
 		v.forges("core.sig", body(text))
 		v.refuses("SignatureInvalid", name)
 	}

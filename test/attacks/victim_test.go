@@ -44,6 +44,8 @@ type victim struct {
 	// environment, folder and arguments of the program, where they matter.
 	environment []string
 	inChroot    bool
+	// last is the end of the last attack.
+	last outcome
 	// keepsCache leaves the cache to the next attack as the last one left it:
 	// with what is genuine in it, a server is not asked any more.
 	keepsCache bool
@@ -200,6 +202,7 @@ func (v *victim) survives(attack string) outcome {
 		v.before = take(v.T, v.root)
 	}
 	o := v.run()
+	v.last = o
 	after := take(v.T, v.root)
 	if changes := after.since(v.before); len(changes) > 0 {
 		v.Fatalf("%s: the machine changed:\n%s\n%s", attack, strings.Join(changes, "\n"), o.stderr)

@@ -24,6 +24,9 @@ func generateTree(dir string, o Options) error {
 	if err := os.MkdirAll(library, 0o755); err != nil {
 		return err
 	}
+	if err := writeShared(library, o); err != nil {
+		return err
+	}
 	source := random(o, "content")
 	for n := int64(0); n*fileBytes < o.SizeBytes; n++ {
 		size := min(fileBytes, o.SizeBytes-n*fileBytes)
@@ -35,6 +38,27 @@ func generateTree(dir string, o Options) error {
 		return err
 	}
 	return setTimes(dir)
+}
+
+// writeShared writes what all versions of a product have.
+func writeShared(dir string, o Options) error {
+	if o.SharedBytes == 0 {
+		return nil
+	}
+	half := o.SharedBytes / 2
+	noise := io.LimitReader(random(Options{Product: o.Product}, "shared"), half)
+	text := io.LimitReader(endlessText{}, o.SharedBytes-half)
+	return errors.Join(writeFile(filepath.Join(dir, "shared"), noise), writeFile(filepath.Join(dir, "text"), text))
+}
+
+// endlessText shrinks well.
+type endlessText struct{}
+
+func (endlessText) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = "what all versions of a system have, "[i%36]
+	}
+	return len(p), nil
 }
 
 // random returns bytes that depend on product, version and purpose alone.

@@ -34,11 +34,15 @@ type Verity struct {
 	ErrorCorrectionOffset int64
 }
 
-// squashfsFlags store everything uncompressed, as CLIP OS does: mksquashfs(1)
-// has the letters for inodes, data, fragments and extended attributes. The
-// time keeps the result the same for the same content.
-func squashfsFlags() []string {
-	return []string{"-noI", "-noD", "-noF", "-noX", "-no-duplicates", "-mkfs-time", "0", "-quiet", "-no-progress"}
+// squashfsFlags store everything uncompressed, as CLIP OS does, unless told
+// otherwise: mksquashfs(1) has the letters for inodes, data, fragments and
+// extended attributes. The time keeps the result the same for the same content.
+func squashfsFlags(compressed bool) []string {
+	flags := []string{"-no-duplicates", "-mkfs-time", "0", "-quiet", "-no-progress"}
+	if compressed {
+		return append(flags, "-comp", "lz4")
+	}
+	return append(flags, "-noI", "-noD", "-noF", "-noX")
 }
 
 // buildCore makes a core image at path; work is a folder for what it needs
@@ -62,7 +66,7 @@ func makeFileSystem(ctx context.Context, path string, o Options, sources []strin
 	var err error
 	switch o.FileSystem {
 	case Squashfs:
-		_, err = mksquashfs.run(ctx, append(append(sources[:len(sources):len(sources)], path), squashfsFlags()...)...)
+		_, err = mksquashfs.run(ctx, append(append(sources[:len(sources):len(sources)], path), squashfsFlags(o.Compressed)...)...)
 	case EROFS:
 		_, err = mkfsErofs.run(ctx, "--quiet", "-T0", "-U", identity(o), path, sources[0])
 	default:

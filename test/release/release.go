@@ -50,9 +50,14 @@ type Options struct {
 	// root of the file system; of several, each stands there under its own
 	// name. None: SizeBytes of generated content (256 KiB when 0) that is the
 	// same for the same product and version.
-	From       []string
-	SizeBytes  int64
-	FileSystem FileSystem
+	From []string
+	// SharedBytes of the generated content are the same in all versions, as most
+	// of a system is, and half of those can be compressed.
+	SharedBytes int64
+	SizeBytes   int64
+	FileSystem  FileSystem
+	// Compressed makes a smaller squashfs image, with LZ4, than CLIP OS has.
+	Compressed bool
 	// Salt of the dm-verity tree, in hexadecimal. With one, a second build of
 	// the same content gives the same bytes; without, veritysetup takes a
 	// random one, as CLIP OS does.

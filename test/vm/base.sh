@@ -19,7 +19,8 @@ trim() {
 		usr/lib/x86_64-linux-gnu/libapt* usr/share/dpkg usr/share/debconf usr/share/gcc usr/share/gdb \
 		usr/lib/systemd/catalog usr/lib/systemd/boot usr/lib/systemd/systemd-networkd* usr/lib/systemd/systemd-resolved \
 		usr/lib/x86_64-linux-gnu/libunistring* usr/lib/x86_64-linux-gnu/libgnutls* usr/lib/x86_64-linux-gnu/libdb-5* \
-		usr/lib/x86_64-linux-gnu/libstdc++* usr/lib/valgrind \
+		usr/lib/x86_64-linux-gnu/libstdc++* usr/lib/valgrind usr/lib/x86_64-linux-gnu/libmvec.so* \
+		usr/bin/openssl usr/bin/gpgv usr/bin/localedef usr/sbin/tc usr/share/lintian usr/share/keyrings \
 		var/lib/apt var/lib/dpkg var/cache var/log boot etc/cron* etc/lvm/backup etc/lvm/archive
 	find etc -name '*-' -delete
 	mkdir -p var/cache var/log
@@ -34,8 +35,23 @@ still() {
 		systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-random-seed.service systemd-boot-system-token.service systemd-sysusers.service \
 		systemd-repart.service systemd-ask-password-console.path systemd-ask-password-wall.path \
 		cryptsetup.target integritysetup.target veritysetup.target getty.target systemd-update-utmp.service \
-		systemd-update-utmp-runlevel.service systemd-tmpfiles-clean.timer; do
+		systemd-update-utmp-runlevel.service systemd-tmpfiles-clean.timer systemd-modules-load.service systemd-sysctl.service \
+		systemd-tmpfiles-setup-dev.service systemd-user-sessions.service; do
 		rm -f usr/lib/systemd/system/*.wants/"$unit"
+	done
+	# What nothing here needs although something asks for it.
+	rm -f usr/lib/systemd/system/systemd-remount-fs.service usr/lib/systemd/system/modprobe@.service
+	for kind in home legacy lvm2 passwd provision static-nodes-permissions systemd-network systemd-pstore x11; do
+		rm -f usr/lib/tmpfiles.d/$kind.conf
+	done
+	# A new process each, and nothing of what they look for is there.
+	for kind in cryptsetup debug getty gpt-auto hibernate-resume integritysetup rc-local run system-update sysv veritysetup; do
+		rm -f usr/lib/systemd/system-generators/systemd-$kind-generator
+	done
+	# Hardware that the machine has not.
+	for kind in autosuspend cdrom_id drm evdev fido-id infiniband input-id persistent-alsa persistent-input persistent-storage-tape \
+		persistent-v4l sensor serial btrfs camera joystick mouse power-switch touchpad probe_mtd sound-card net-dhcp hwclock e2scrub; do
+		rm -f usr/lib/udev/rules.d/*-$kind.rules
 	done
 }
 

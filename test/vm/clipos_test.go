@@ -27,6 +27,7 @@ func TestCLIPOS(t *testing.T) {
 			m.wantEntries("clipos-5.0.0-alpha.1.efi", "clipos-5.0.0-alpha.3+3.efi")
 			m.reboot(nextVersion)
 			m.wantUpdated()
+			t.Log("\n" + m.run("lvs", "--options", "vg_name,lv_name,lv_size,lv_active", "mainvg"))
 		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/clipos/updater/test/vm/guest"
 )
 
 // installedVersion is a line of `updaterctl versions`.
@@ -39,6 +41,17 @@ func (m *machine) ctl(result any, args ...string) {
 	}
 }
 
+// historyEntry is what these tests read of `updaterctl history`.
+type historyEntry struct{ Transaction, Result string }
+
+// newestInHistory is the zero value when there is none.
+func (m *machine) newestInHistory() historyEntry {
+	m.Helper()
+	var entries []historyEntry
+	m.ctl(&entries, "history")
+	return append(entries, historyEntry{})[0]
+}
+
 func (m *machine) status() (s status) {
 	m.Helper()
 	m.ctl(&s, "status")
@@ -48,6 +61,7 @@ func (m *machine) status() (s status) {
 // update installs what the server offers.
 func (m *machine) update() {
 	m.Helper()
+	m.check()
 	begin := time.Now()
 	m.run("updaterctl", "update", "--follow")
 	since("  update", begin)
@@ -70,6 +84,27 @@ func (m *machine) offerBuilt(version string, ill bool) {
 	if _, err := m.release(m.Context(), version, ill); err != nil {
 		m.Fatal(err)
 	}
+	m.check()
+}
+
+// check has the daemon see the offer, which is new enough for the update then.
+// On a busy host the answer may take longer than anybody on the bus waits.
+func (m *machine) check() {
+	m.Helper()
+	var result guest.Result
+	for range 10 {
+		var err error
+		if result, err = m.try("updaterctl", "check"); err != nil {
+			m.Fatal(err)
+		}
+		if result.Status == 0 {
+			return
+		}
+		if !strings.Contains(string(result.Stderr), "NetworkUnavailable") {
+			break
+		}
+	}
+	m.Fatalf("check: %s", result.Stderr)
 }
 
 // wantVersions asserts what `updaterctl versions` lists: "version state entry"

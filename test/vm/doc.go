@@ -11,7 +11,10 @@
 //	base.sh      Debian's part of the system, made once and kept in a cache
 //	image/       what makes it a test machine: configuration, units, a health check
 //	init.sh      its initramfs
+//	disk.sh      makes its disk of parts, in a file or in a guest
 //	cmd/agent/   runs inside, does what the host asks
-//	lab          one run's releases, disk, server and QEMU process
-//	machine      the machine during one test, always starting from the same snapshot
+//	cmd/         programs that tests put inside: an update in the wrong order, LVM's changes alone
+//	lab          one run's releases, disk and server
+//	hypervisor   runs the machine: QEMU, a process of ours, or libvirt by Vagrant
+//	machine      the machine during one test, always starting from the same state
 package vm

@@ -31,6 +31,7 @@ func buildInitramfs(ctx context.Context, base, work string) (string, error) {
 	tree := filepath.Join(base, "tree")
 	err := errors.Join(
 		copyFile(ctx, "init.sh", filepath.Join(root, "init")),
+		copyFile(ctx, "udhcpc.sh", filepath.Join(root, "udhcpc")),
 		copyFile(ctx, "/bin/busybox", filepath.Join(root, "bin/busybox")),
 		copyProgram(ctx, tree, root, "sbin/lvm"),
 		copyProgram(ctx, tree, root, "sbin/dmsetup"),

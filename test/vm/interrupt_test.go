@@ -5,80 +5,145 @@
 package vm
 
 import (
+	"flag"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// How often an update is interrupted before one is let through.
+var (
+	rounds = flag.Int("rounds", 30, "how many updates are killed, and how many are reset")
+	seed   = flag.Uint64("seed", 0, "seed of the random moments; 0 takes another one each time")
+)
+
 const (
-	killRounds  = 5
-	resetRounds = 4
+	// installingFrom is the progress at which disks begin to change.
+	installingFrom = 0.64
+	// momentSpread is the time within which the moment lies once the progress is
+	// reached: signals come at most four times a second.
+	momentSpread = time.Second
 )
 
 // The daemon is killed at random moments; systemd starts it again.
 func TestKilled(t *testing.T) {
-	m := scenario(t)
-	m.offer(nextVersion)
-	whole := m.timeUpdate()
-	for round := range killRounds {
-		m.begin()
-		moment := rand.N(whole)
-		time.Sleep(moment)
+	newInterrupter(t).interrupt(func(m *machine) {
 		m.run("systemctl", "kill", "--signal=KILL", "updaterd")
-		t.Logf("killed after %.1f s", moment.Seconds())
-		m.settle()
-		m.wantWhole()
-		if m.status().PendingVersion != "" {
-			t.Logf("round %d was too late", round)
-			m.start()
-		}
-	}
-	m.update()
-	m.reboot(nextVersion)
-	m.wantUpdated()
+	})
 }
 
-// The reset button is pressed at random moments.
+// The reset button is pressed at random moments, and something good boots.
 func TestReset(t *testing.T) {
+	newInterrupter(t).interrupt(func(m *machine) {
+		m.press()
+		m.Logf("%s boots", m.awaitAnyBoot())
+	})
+}
+
+// interrupter interrupts updates. Each begins with what the one before has left,
+// until one is let through.
+type interrupter struct {
+	*machine
+	random *rand.Rand
+	// last is the transaction that was interrupted last.
+	last string
+	// interrupted and late count the rounds in which there was something to be
+	// interrupted and those in which there was not, completed the updates that
+	// were let through.
+	interrupted, late, completed int
+}
+
+func newInterrupter(t *testing.T) *interrupter {
+	t.Helper()
+	s := *seed
+	for s == 0 {
+		s = rand.Uint64()
+	}
+	t.Logf("-seed %d", s)
 	m := scenario(t)
 	m.offer(nextVersion)
-	whole := m.timeUpdate()
-	for range resetRounds {
-		m.begin()
-		moment := rand.N(whole)
-		time.Sleep(moment)
-		m.reset()
-		version := m.awaitAnyBoot()
-		t.Logf("reset after %.1f s: %s boots", moment.Seconds(), version)
-		m.settle()
-		m.wantWhole()
-		if version == nextVersion {
-			m.start()
+	return &interrupter{machine: m, random: rand.New(rand.NewPCG(s, 0))}
+}
+
+func (i *interrupter) interrupt(how func(m *machine)) {
+	i.Helper()
+	for i.interrupted < *rounds {
+		if i.late > *rounds {
+			i.Fatalf("%d updates were over before they could be interrupted", i.late)
+		}
+		i.round(how)
+		if i.random.IntN(5) == 0 {
+			i.complete()
+			i.start()
 		}
 	}
-	if m.status().PendingVersion == "" {
-		m.update()
+	i.complete()
+	i.wantSame("/dev/mainvg/core_"+runningVersion, i.payload(runningVersion, "core"))
+	i.Logf("%d updates interrupted, %d too late, %d completed", i.interrupted, i.late, i.completed)
+	if i.status().RunningVersion != nextVersion {
+		i.reboot(nextVersion)
 	}
-	m.reboot(nextVersion)
-	m.wantUpdated()
+	i.wantUpdated()
 }
 
-// timeUpdate measures an update and goes back to the beginning.
-func (m *machine) timeUpdate() time.Duration {
-	m.Helper()
-	begin := time.Now()
-	m.update()
-	whole := time.Since(begin)
-	m.start()
-	return whole
+// round interrupts one update. An update that was finished by then begins
+// anew.
+func (i *interrupter) round(how func(m *machine)) {
+	i.Helper()
+	progress, delay := i.moment()
+	seen := i.updateUntil(progress)
+	time.Sleep(delay)
+	how(i.machine)
+	i.settle()
+	i.wantWhole()
+	if newest := i.newestInHistory(); newest.Result == "interrupted" && newest.Transaction != i.last {
+		i.interrupted++
+		i.last = newest.Transaction
+	} else {
+		i.late++
+	}
+	i.Logf("%2d: %.2f s after %s", i.interrupted, delay.Seconds(), seen)
+	if s := i.status(); s.PendingVersion == nextVersion || s.RunningVersion == nextVersion {
+		i.start()
+	}
 }
 
-// begin begins an update and does not wait for its end.
-func (m *machine) begin() {
+// moment returns when to interrupt: half of the moments are anywhere, the others
+// where disks are changed.
+func (i *interrupter) moment() (progress float64, delay time.Duration) {
+	progress = i.random.Float64()
+	if i.random.IntN(2) == 0 {
+		progress = installingFrom + progress*(1-installingFrom)
+	}
+	return progress, time.Duration(i.random.Int64N(int64(momentSpread)))
+}
+
+// complete lets an update through.
+func (i *interrupter) complete() {
+	i.Helper()
+	if i.status().RunningVersion != nextVersion {
+		i.update()
+		if s := i.status(); s.PendingVersion != nextVersion {
+			i.Fatalf("status %+v", s)
+		}
+	}
+	i.wantWhole()
+	i.completed++
+}
+
+// updateUntil begins an update, waits for its progress, and returns the event
+// that told of it, or what was said by an update that ended before.
+func (m *machine) updateUntil(progress float64) string {
 	m.Helper()
-	m.run("updaterctl", "update")
+	m.check()
+	// Who follows is not waited for.
+	const script = `mawk -W interactive -v want="$1" '
+		/"event":"progress"/ && match($0, /"progress":[0-9.e-]+/) && substr($0, RSTART + 11, RLENGTH - 11) + 0 >= want + 0 { found = 1; exit }
+		END { print; if (!found) { print "it has ended"; while ((getline <"/run/said") > 0) print } }
+		' < <(exec updaterctl --json update --follow 2>/run/said)`
+	return strings.TrimSpace(m.run("bash", "-c", script, "bash", strconv.FormatFloat(progress, 'f', -1, 64)))
 }
 
 // settle waits until the daemon is there and does nothing.
@@ -96,20 +161,33 @@ func (m *machine) settle() {
 	m.Fatal("the daemon does not come to rest")
 }
 
-// wantWhole asserts that the image of each boot entry is what was published,
-// and each entry too.
+// wantWhole asserts that each boot entry is what was published, and the image
+// that it boots too, but for the one from which the machine was started first.
 func (m *machine) wantWhole() {
 	m.Helper()
-	for _, entry := range m.entries() {
-		version, isEntry := strings.CutSuffix(strings.TrimPrefix(entry, "clipos-"), ".efi")
-		if !isEntry {
-			continue
+	entries := m.entries()
+	if !slices.ContainsFunc(entries, func(e string) bool { return entryVersion(e) == runningVersion }) {
+		m.Fatalf("no entry of the version before: %q", entries)
+	}
+	for _, entry := range entries {
+		version := entryVersion(entry)
+		if version == "" {
+			continue // a temporary file is none
 		}
-		version, _, _ = strings.Cut(version, "+")
 		m.wantSame("/mnt/efiboot/EFI/Linux/"+entry, m.payload(version, "efiboot"))
-		m.wantSame("/dev/mainvg/core_"+version, m.payload(version, "core"))
+		// The other's is read at the end.
+		if version != runningVersion {
+			m.wantSame("/dev/mainvg/core_"+version, m.payload(version, "core"))
+		}
 	}
-	if got := strings.Join(m.entries(), " "); !strings.Contains(got, "clipos-"+runningVersion+".efi") {
-		m.Fatalf("no entry of the running version: %s", got)
+}
+
+// entryVersion is the version of a boot entry, "" of another file.
+func entryVersion(entry string) string {
+	name, isEntry := strings.CutSuffix(strings.TrimPrefix(entry, "clipos-"), ".efi")
+	if !isEntry {
+		return ""
 	}
+	version, _, _ := strings.Cut(name, "+")
+	return version
 }

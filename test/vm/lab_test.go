@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -25,6 +26,7 @@ const (
 // lab is what all tests of a run share.
 type lab struct {
 	work, base string
+	reach      network
 	initramfs  string
 	kernel     string
 	webroot    string
@@ -33,8 +35,8 @@ type lab struct {
 }
 
 // newLab makes everything that is needed to start the machine.
-func newLab(ctx context.Context, work, base string) (*lab, error) {
-	l := &lab{work: work, base: base, webroot: filepath.Join(work, "webroot"), releases: map[string]release.Release{}}
+func newLab(ctx context.Context, work, base string, n network) (*lab, error) {
+	l := &lab{work: work, base: base, reach: n, webroot: filepath.Join(work, "webroot"), releases: map[string]release.Release{}}
 	for _, step := range []func(context.Context) error{l.buildTree, l.buildKernel, l.serve, l.buildDisk} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, l.Close())
@@ -52,17 +54,21 @@ func (l *lab) Close() error {
 
 func (l *lab) tree() string { return filepath.Join(l.work, "tree") }
 
-// buildTree makes what all versions have in common: the base, our programs as
-// `make install` puts them, and the test image's own files.
+// buildTree makes what all versions have in common: the base, our Debian
+// packages with the daemon enabled as an integrator does it, and the test
+// image's own files.
 func (l *lab) buildTree(ctx context.Context) error {
+	// Of two runs in the same checkout one builds at a time.
+	const packages = `make -C ../.. --silent deb >/dev/null; for p in ../../build/deb/*.deb; do dpkg-deb --extract "$p" "$1"; done`
 	agent := filepath.Join(l.tree(), "usr/libexec/test-agent")
 	steps := [][]string{
 		// Links to the files of the cache: nothing may be written in place.
 		{"cp", "--archive", "--link", filepath.Join(l.base, "tree"), l.tree()},
-		{"make", "-C", "../..", "--silent", "install", "DESTDIR=" + l.tree()},
+		{"flock", "../../Makefile", "sh", "-ec", packages, "sh", l.tree()},
+		{"systemctl", "--quiet", "--root=" + l.tree(), "enable", "updaterd.service"},
 		{"cp", "--archive", "--no-preserve=ownership", "--remove-destination", "image/.", l.tree()},
 		{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", agent, "./cmd/agent"},
-		{"rm", "-rf", filepath.Join(l.tree(), "usr/share/man"), filepath.Join(l.tree(), "etc/updater")},
+		{"rm", "-rf", filepath.Join(l.tree(), "usr/share/man"), filepath.Join(l.tree(), "usr/share/doc")},
 		{"ln", "-s", "/var/etc/updater", filepath.Join(l.tree(), "etc/updater")},
 		{"install", "-d", filepath.Join(l.tree(), "mnt/efiboot")},
 		{"cp", "../keys/updater-test.pub", filepath.Join(l.tree(), "usr/lib/updater/pubkey")},
@@ -90,7 +96,8 @@ func (l *lab) serve(ctx context.Context) (err error) {
 	}
 	l.server, err = tlsserver.Start(ctx, tlsserver.Options{
 		Handler:     tlsserver.Files(l.webroot),
-		Certificate: tlsserver.Certificate{Hosts: []string{hostAddress}},
+		Listen:      net.JoinHostPort(l.reach.listen, "0"),
+		Certificate: tlsserver.Certificate{Hosts: []string{l.reach.host}},
 	})
 	return err
 }
@@ -113,7 +120,7 @@ func (l *lab) release(ctx context.Context, version string, ill bool) (release.Re
 		return release.Release{}, err
 	}
 	r, err := release.Build(ctx, l.webroot, release.Options{
-		Version: version, From: []string{tree}, NoErrorCorrection: true,
+		Version: version, From: []string{tree}, Compressed: true, NoErrorCorrection: true,
 		Kernel: l.kernel, Initrd: l.initramfs,
 		Parameters: []string{"console=ttyS0", "quiet", "net.ifnames=0", "panic=-1", "mitigations=off", "systemd.show_status=no"},
 	})
@@ -135,24 +142,47 @@ func (l *lab) buildDisk(ctx context.Context) error {
 	if err := l.buildState(ctx, state); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	return disk{work: l.work, path: l.diskPath()}.build(ctx, state, running, spare)
+	if err := l.parts().build(ctx, state, running, spare); err != nil {
+		return err
+	}
+	return l.parts().install(ctx, l.diskPath(), l.work)
 }
+
+// parts are those of the disk at the beginning.
+func (l *lab) parts() parts { return parts(filepath.Join(l.work, "parts")) }
 
 func (l *lab) diskPath() string { return filepath.Join(l.work, "disk.raw") }
 
 // buildState makes /var, which has the administrator's configuration too.
 func (l *lab) buildState(ctx context.Context, state string) error {
 	dir := filepath.Join(state, "etc/updater")
-	url := fmt.Sprintf("https://%s:%s", hostAddress, portOf(l.server.URL))
+	url := fmt.Sprintf("https://%s:%s", l.reach.host, portOf(l.server.URL))
 	_, err := output(ctx, "cp", "--archive", filepath.Join(l.tree(), "var"), state)
 	if err != nil {
 		return err
 	}
+	if l.reach.ssh {
+		err = l.letIn(ctx, filepath.Join(state, "etc/ssh"))
+	}
 	return errors.Join(
+		err,
 		os.MkdirAll(dir, 0o755),
 		os.WriteFile(filepath.Join(dir, "remote.toml"), fmt.Appendf(nil, "update_url = \"%s/update/v1\"\ndist_url = \"%s/dist\"\n", url, url), 0o640),
 		os.WriteFile(filepath.Join(dir, "rootca.pem"), l.server.AuthorityPEM, 0o640),
 		// What a test does not ask for does not happen.
 		os.WriteFile(filepath.Join(dir, "policy.toml"), []byte("mode = \"check\"\nfirst_check = \"1h\"\n"), 0o640),
 	)
+}
+
+// sshKey is the key with which the host is let in by SSH.
+func (l *lab) sshKey() string { return filepath.Join(l.work, "key") }
+
+// letIn starts the machine's SSH server, which wants these files.
+func (l *lab) letIn(ctx context.Context, dir string) error {
+	return all(ctx, [][]string{
+		{"install", "-d", dir},
+		{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", l.sshKey()},
+		{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", filepath.Join(dir, "host_key")},
+		{"install", "-m", "600", l.sshKey() + ".pub", filepath.Join(dir, "authorized_keys")},
+	})
 }

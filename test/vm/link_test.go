@@ -8,7 +8,6 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"net"
 	"net/rpc"
 	"net/rpc/jsonrpc"
 	"strings"
@@ -17,9 +16,10 @@ import (
 	"github.com/clipos/updater/test/vm/guest"
 )
 
-// link is the host's end of the serial port; it outlives the guest's boots.
+// link is the host's end of the port to the agent; it outlives the guest's
+// boots.
 type link struct {
-	port net.Conn
+	port io.ReadWriter
 	// boots gets the name of each boot whose agent has come up.
 	boots chan string
 
@@ -28,7 +28,7 @@ type link struct {
 	client  *rpc.Client
 }
 
-func newLink(port net.Conn) *link {
+func newLink(port io.ReadWriter) *link {
 	l := &link{port: port, boots: make(chan string, 64)}
 	l.renew()
 	go l.read()
@@ -55,6 +55,7 @@ func (l *link) renew() {
 
 func (l *link) read() {
 	lines := bufio.NewReader(l.port)
+	last := ""
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
@@ -62,9 +63,13 @@ func (l *link) read() {
 			close(l.boots)
 			return
 		}
-		if boot, isHello := bytes.CutPrefix(line, []byte(guest.Hello+" ")); isHello {
+		if hello, isHello := bytes.CutPrefix(line, []byte(guest.Hello+" ")); isHello {
 			l.renew()
-			l.boots <- strings.TrimSpace(string(boot))
+			// An agent may be started twice in a boot.
+			if boot := strings.TrimSpace(string(hello)); boot != last {
+				last = boot
+				l.boots <- boot
+			}
 			continue
 		}
 		l.mutex.Lock()

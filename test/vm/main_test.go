@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -19,17 +18,13 @@ import (
 	"time"
 )
 
-// snapshotName is the machine right after its first boot.
-const snapshotName = "booted"
-
 // keep leaves the folder of the run, until the next one.
 var keep = flag.Bool("keep", false, "leave disk and console of the run in the cache")
 
 // shared is what all tests of a run have in common.
 var shared struct {
 	*lab
-	// booted has the files of the machine after its first boot.
-	booted machineFiles
+	hypervisor
 }
 
 func TestMain(m *testing.M) {
@@ -52,28 +47,36 @@ func runAll(m *testing.M) (status int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	defer cache.Close()
-	base, err := cache.base(ctx)
+	base, baseLock, err := cache.base(ctx)
 	if err != nil {
 		return 1, err
 	}
+	defer baseLock.Close()
 	since("base", begin)
-	work, err := os.MkdirTemp(cache.dir, "run-")
+	work, workLock, err := cache.run()
 	if err != nil {
 		return 1, err
 	}
+	defer workLock.Close()
 	if !*keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	}
+	if shared.hypervisor, err = newHypervisor(ctx, work); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, shared.hypervisor.Close()) }()
 	begin = time.Now()
-	if shared.lab, err = newLab(ctx, work, base); err != nil {
+	if shared.lab, err = newLab(ctx, work, base, shared.network()); err != nil {
 		return 1, err
 	}
 	defer shared.lab.Close()
 	since("releases and disk", begin)
-	if err := filesIn(work).create(ctx, shared.diskPath()); err != nil {
+	if err := shared.prepare(ctx, shared.lab); err != nil {
 		return 1, err
 	}
+	// From here on a signal ends the process, and with it the machine; the next
+	// run removes what is left.
+	stop()
 	return m.Run(), nil
 }
 
@@ -86,58 +89,42 @@ func since(what string, begin time.Time) {
 // and prints how long the test took.
 func scenario(t *testing.T) *machine {
 	t.Helper()
-	begin := time.Now()
-	m := &machine{T: t, lab: shared.lab}
-	t.Cleanup(func() {
-		if m.emulator != nil {
-			m.emulator.Close()
-		}
-		if t.Failed() {
-			t.Logf("console:\n%s", m.consoleTail())
-		}
-		since(t.Name(), begin)
-	})
-	if shared.booted == (machineFiles{}) {
-		m.firstBoot()
-	}
+	m := newMachine(t)
 	m.start()
 	return m
 }
 
-// firstBoot makes the snapshot.
-func (m *machine) firstBoot() {
-	m.Helper()
-	var err error
-	if m.emulator, err = startEmulator(m.Context(), m.work, ""); err != nil {
-		m.Fatal(err)
-	}
-	m.awaitBoot(runningVersion)
-	if err := m.snapshot(snapshotName); err != nil {
-		m.Fatal(err)
-	}
-	booted := filepath.Join(m.work, snapshotName)
-	if err := os.Mkdir(booted, 0o755); err != nil {
-		m.Fatal(err)
-	}
-	if err := filesIn(m.work).copyTo(m.Context(), filesIn(booted)); err != nil {
-		m.Fatal(err)
-	}
-	m.emulator, shared.booted = nil, filesIn(booted)
+// newMachine returns one that is off, and switches it off when the test ends.
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	begin := time.Now()
+	m := &machine{T: t, lab: shared.lab}
+	t.Cleanup(func() {
+		m.stop()
+		since(t.Name(), begin)
+	})
+	return m
 }
 
 // start brings the machine to where it was after its first boot.
 func (m *machine) start() {
 	m.Helper()
-	if m.emulator != nil {
-		m.emulator.Close()
-	}
-	err := shared.booted.copyTo(m.Context(), filesIn(m.work))
-	if err == nil {
-		m.emulator, err = startEmulator(m.Context(), m.work, snapshotName)
-	}
-	if err != nil {
-		m.Fatal(err)
-	}
-	// The clock has stood still.
+	m.stop()
+	shared.start(m)
+	// The clock may have stood still.
 	m.run("date", "--set=@"+strconv.FormatInt(time.Now().Unix(), 10))
+}
+
+// stop switches the machine off.
+func (m *machine) stop() {
+	if m.running == nil {
+		return
+	}
+	if m.Failed() {
+		m.Logf("console:\n%s", m.consoleTail())
+	}
+	if err := m.running.Close(); err != nil {
+		m.Error(err)
+	}
+	m.running = nil
 }

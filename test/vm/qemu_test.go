@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,23 +23,14 @@ import (
 	"github.com/clipos/updater/test/vm/guest"
 )
 
-// hostAddress is the host in QEMU's user network.
-const hostAddress = "10.0.2.2"
-
-func portOf(address string) string {
-	u, _ := url.Parse(address) // the server's own
-	return u.Port()
-}
-
 // emulator is a QEMU process.
 type emulator struct {
 	cmd     *exec.Cmd
 	control net.Conn
 	answers chan json.RawMessage
 	link    *link
-	console string
-	// resets counts how often the machine began from its firmware.
-	resets atomic.Int64
+	printed string
+	count   atomic.Int64
 }
 
 // machineFiles are what one machine writes to: a copy-on-write layer over the
@@ -68,12 +58,24 @@ func (f machineFiles) copyTo(ctx context.Context, to machineFiles) error {
 	})
 }
 
+// disk are QEMU's arguments for the machine's only disk.
+func (f machineFiles) disk() []string {
+	return []string{
+		"-drive", "if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file=" + f.layer,
+		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
+	}
+}
+
 // startEmulator starts the machine with its files in work, from a snapshot
 // unless its name is empty. A snapshot is loaded by a new process only: in the
 // same one the processor's clock would not go back.
 func startEmulator(ctx context.Context, work, snapshot string) (*emulator, error) {
+	return startWithDisks(ctx, work, snapshot, filesIn(work).disk())
+}
+
+func startWithDisks(ctx context.Context, work, snapshot string, disks []string) (*emulator, error) {
 	files := filesIn(work)
-	e := &emulator{answers: make(chan json.RawMessage), console: filepath.Join(work, "console")}
+	e := &emulator{answers: make(chan json.RawMessage), printed: filepath.Join(work, "console")}
 	agent, control := filepath.Join(work, "agent"), filepath.Join(work, "control")
 	// A socket of the process before would be taken for this one's.
 	err := errors.Join(os.RemoveAll(agent), os.RemoveAll(control))
@@ -85,15 +87,14 @@ func startEmulator(ctx context.Context, work, snapshot string) (*emulator, error
 		"-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "1", "-m", "640",
 		"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
 		"-drive", "if=pflash,format=qcow2,file="+files.variables,
-		"-drive", "if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file="+files.layer,
-		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "virtio-rng-pci",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,server=on,wait=off,path="+agent,
 		"-device", "virtserialport,chardev=agent,name="+guest.Port,
-		"-serial", "file:"+e.console,
+		"-serial", "file:"+e.printed,
 		// It waits for `cont`, so that the guest finds both ends connected.
 		"-S", "-qmp", "unix:"+control+",server=on,wait=off")
+	e.cmd.Args = append(e.cmd.Args, disks...)
 	if snapshot != "" {
 		e.cmd.Args = append(e.cmd.Args, "-loadvm", snapshot)
 	}
@@ -102,23 +103,26 @@ func startEmulator(ctx context.Context, work, snapshot string) (*emulator, error
 	if err := e.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%w: run test/setup vm", err)
 	}
-	// Others work on this machine too.
-	err = syscall.Setpriority(syscall.PRIO_PROCESS, e.cmd.Process.Pid, 5)
-	if err == nil {
-		err = e.connect(ctx, agent, control)
-	}
-	if err != nil {
+	if err := e.connect(ctx, agent, control); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-// Close ends the process.
+// Close ends the process, if it has not ended.
 func (e *emulator) Close() error {
 	err := e.cmd.Process.Kill()
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
 	_ = e.cmd.Wait() // was killed
 	return err
 }
+
+func (e *emulator) guest() *link    { return e.link }
+func (e *emulator) console() string { return e.printed }
+func (e *emulator) resets() int64   { return e.count.Load() }
+func (e *emulator) reset() error    { return e.execute("system_reset", nil) }
 
 func (e *emulator) connect(ctx context.Context, agent, control string) error {
 	port, err := dial(ctx, agent)
@@ -161,7 +165,7 @@ func (e *emulator) listen() {
 		}
 		switch {
 		case message.Event == "RESET":
-			e.resets.Add(1)
+			e.count.Add(1)
 		case message.Event == "" && !strings.Contains(string(line), `"QMP"`):
 			e.answers <- line
 		}

@@ -30,8 +30,10 @@ func TestSmoke(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 	m.run("test", "-e", "/run/update_ready")
+	m.wantNothingDenied()
 	m.reboot(nextVersion)
 	m.wantUpdated()
+	m.wantNothingDenied()
 	if s := m.status(); s.RunningVersion != nextVersion || s.State != "idle" || len(s.FailedVersions) > 0 {
 		t.Errorf("status %+v", s)
 	}

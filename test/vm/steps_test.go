@@ -42,20 +42,40 @@ func TestTwoUpdates(t *testing.T) {
 	m.wantCores("5.0.0-alpha.3", "5.0.0-alpha.5")
 }
 
+// A newer version comes out before the machine was rebooted into the last one.
+func TestPendingReplaced(t *testing.T) {
+	m := scenario(t)
+	m.offer(nextVersion)
+	m.update()
+	m.offer("5.0.0-alpha.5")
+	m.update()
+	m.wantVersions(
+		"5.0.0-alpha.5 pending clipos-5.0.0-alpha.5+3.efi",
+		"5.0.0-alpha.1 running clipos-5.0.0-alpha.1.efi",
+	)
+	m.wantEntries("clipos-5.0.0-alpha.1.efi", "clipos-5.0.0-alpha.5+3.efi")
+	m.wantCores("5.0.0-alpha.1", "5.0.0-alpha.5")
+	m.reboot("5.0.0-alpha.5")
+	m.wantEntries("clipos-5.0.0-alpha.1.efi", "clipos-5.0.0-alpha.5.efi")
+	if s := m.status(); len(s.FailedVersions) > 0 || s.PendingVersion != "" {
+		t.Errorf("status %+v", s)
+	}
+}
+
 // systemd-boot sorts a beta behind its final version and would start it; the
 // loader's default says otherwise for as long as the beta is there.
 func TestFinalOverBeta(t *testing.T) {
 	m := scenario(t)
-	m.offer("5.0.0-beta.3")
+	m.offer("5.0.0-beta.1")
 	m.update()
-	m.reboot("5.0.0-beta.3")
+	m.reboot("5.0.0-beta.1")
 	m.offer("5.0.0")
 	m.update()
 	if got := m.loaderDefault(); !strings.Contains(got, "clipos-5.0.0") {
 		t.Errorf("loader's default %q", got)
 	}
 	m.reboot("5.0.0")
-	m.wantEntries("clipos-5.0.0-beta.3.efi", "clipos-5.0.0.efi")
+	m.wantEntries("clipos-5.0.0-beta.1.efi", "clipos-5.0.0.efi")
 	m.offer("5.0.1")
 	m.update()
 	if got := m.loaderDefault(); got != "" {

@@ -41,7 +41,7 @@ _updaterctl() {
 		*until) candidates='12h 1d 3d 1w' ;;
 		esac
 	elif [[ $current == -* ]]; then
-		candidates='--bus --json --no-ask-password --help'
+		candidates='--bus --json --no-ask-password --help --version'
 		case $verb in
 		update) candidates+=' --follow' ;;
 		hold) candidates+=' --until' ;;

@@ -36,6 +36,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.Version, "version", "", "`version` of the release")
 	flag.StringVar(&o.Group, "group", "mainvg", "volume group `name` on the kernel command line")
 	flag.Int64Var(&o.SizeBytes, "size", 256<<10, "`bytes` of generated content")
+	flag.Int64Var(&o.SharedBytes, "shared", 0, "`bytes` of generated content that all versions share, half of it compressible")
 	flag.StringVar(&o.Salt, "salt", "", "salt of the dm-verity tree in `hex`; empty: a random one")
 	flag.BoolVar(&o.NoErrorCorrection, "no-fec", false, "append no error correction to the core image")
 	flag.BoolVar(&o.Legacy, "legacy", false, "sign the files instead of their hashes")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
 // Package guest is what the host and the agent inside a test machine say to
-// each other over a virtio-serial port.
+// each other over a virtio-serial port or an SSH session.
 //
 // Both directions are lines. The agent begins with a line of its own for each
 // boot, Hello and the boot's name; from then on it answers JSON-RPC, see

@@ -25,8 +25,9 @@ import (
 // ErrNoSpace: the file system that holds the cache is full.
 var ErrNoSpace = errors.New("not enough space in the cache")
 
-// errForeign is about what was not made by us; it is left as it is.
-var errForeign = errors.New("not a regular file of our own with a single name; remove it")
+// ErrForeign is about what was not made by us; it is left as it is. The text of
+// the error names it.
+var ErrForeign = errors.New("something else has put this here; remove it")
 
 // Dir is the open cache folder.
 type Dir struct {
@@ -41,7 +42,7 @@ func Open(state string) (*Dir, error) {
 	}
 	folder, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, err
+		return nil, foreign(err)
 	}
 	if err := checkFolder(folder); err != nil {
 		folder.Close() //nolint:errcheck // only read
@@ -56,8 +57,8 @@ func checkFolder(f *os.File) error {
 		return &os.PathError{Op: "stat", Path: f.Name(), Err: err}
 	}
 	if int(st.Uid) != os.Geteuid() || st.Mode&0o077 != 0 {
-		return fmt.Errorf("%s: belongs to user %d with mode %04o, must be our own with mode 0700",
-			f.Name(), st.Uid, st.Mode&0o7777)
+		return fmt.Errorf("%s: belongs to user %d with mode %04o, must be our own with mode 0700: %w",
+			f.Name(), st.Uid, st.Mode&0o7777, ErrForeign)
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func (d *Dir) Keep(names ...string) error {
 			continue
 		}
 		if err := unix.Unlinkat(int(d.folder.Fd()), name, 0); err != nil {
-			return &os.PathError{Op: "remove", Path: filepath.Join(d.folder.Name(), name), Err: err}
+			return &os.PathError{Op: "remove", Path: filepath.Join(d.folder.Name(), name), Err: foreign(err)}
 		}
 	}
 	return nil
@@ -120,17 +121,17 @@ func (d *Dir) open(name string, flags uint64) (*os.File, error) {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 || int(st.Uid) != os.Geteuid() {
 		f.Close() //nolint:errcheck // nothing was written
-		return nil, fmt.Errorf("%s: %w", path, errForeign)
+		return nil, fmt.Errorf("%s: not a regular file of our own with a single name: %w", path, ErrForeign)
 	}
 	return f, nil
 }
 
-// foreign names what the kernel does not even open for us (openat2(2)): a
-// link, a folder, a socket, a mount.
+// foreign names what the kernel does not even open or remove for us (openat2(2),
+// unlink(2)): a link, a folder, a file that should be one, a socket, a mount.
 func foreign(err error) error {
-	for _, e := range []error{unix.ELOOP, unix.EISDIR, unix.ENXIO, unix.EXDEV} {
+	for _, e := range []error{unix.ELOOP, unix.EISDIR, unix.ENOTDIR, unix.ENXIO, unix.EXDEV, unix.EBUSY} {
 		if errors.Is(err, e) {
-			return fmt.Errorf("%w: %w", errForeign, err)
+			return fmt.Errorf("%w: %w", err, ErrForeign)
 		}
 	}
 	return err

@@ -136,8 +136,8 @@ func refused(t *testing.T, path string, f func() error) {
 	go func() { done <- f() }()
 	select {
 	case err := <-done:
-		if !errors.Is(err, errForeign) || !strings.Contains(err.Error(), path) {
-			t.Errorf("error %v, want %v", err, errForeign)
+		if !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v, want %v", err, ErrForeign)
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("it waits")

@@ -114,11 +114,16 @@ func get(target, header string) string {
 	return fmt.Sprintf("GET %s HTTP/1.1\r\nHost: updater-fetch\r\n%s%s\r\n", target, identity, header)
 }
 
+// longestPatch has a product of 32 bytes and a version of 64.
+var longestPatch = strings.Repeat("p", 32) + "-core.from-1.0.0-" + strings.Repeat("a-", 29) + ".patch.sig"
+
 func TestWhatIsAskedFor(t *testing.T) {
 	for target, want := range map[string]string{
 		"/update/clipos/version":                       "https://update.example/u/v1/clipos/version",
 		"/dist/5.0.0-alpha.3/clipos-core":              "https://dist.example/d/5.0.0-alpha.3/clipos-core",
 		"/dist/5.0.0-alpha.3/my-os2-efiboot.sig":       "https://dist.example/d/5.0.0-alpha.3/my-os2-efiboot.sig",
+		"/dist/5.0.0-alpha.3/clipos-core.zst":          "https://dist.example/d/5.0.0-alpha.3/clipos-core.zst",
+		"/dist/5.0.0/" + longestPatch:                  "https://dist.example/d/5.0.0/" + longestPatch,
 		"/dist/5.0.0/" + strings.Repeat("x", 128):      "https://dist.example/d/5.0.0/" + strings.Repeat("x", 128),
 		"/dist/5.0.0/" + strings.Repeat("x", 129):      "",
 		"/dist/" + strings.Repeat("x", 100_000) + "/x": "", // more than a header may have

@@ -46,6 +46,13 @@ const (
 	maxBlockBytes = 512 << 10
 )
 
+// Nothing of an image is read but its first HeadBytes, and TopBytes from where
+// the superblock begins.
+const (
+	HeadBytes = maxBlockBytes
+	TopBytes  = SuperblockBytes + 2*maxBlockBytes
+)
+
 // digests are the algorithms by their names in the kernel's crypto API.
 var digests = map[string]func() hash.Hash{
 	"sha256": sha256.New,

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
 // Agent runs inside a test machine and does what the host asks; see package
-// guest.
+// guest. The host is at the other end of the virtio-serial port or, with
+// --stdio, of standard input and output.
 package main
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/rpc"
 	"net/rpc/jsonrpc"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/clipos/updater/test/vm/guest"
@@ -28,7 +31,7 @@ func main() {
 
 // serve returns when there is nobody to serve any more.
 func serve() error {
-	port, err := openPort()
+	port, err := open()
 	if err != nil {
 		return err
 	}
@@ -45,6 +48,19 @@ func serve() error {
 	}
 	server.ServeCodec(jsonrpc.NewServerCodec(port))
 	return errors.New("the host has closed the port")
+}
+
+func open() (io.ReadWriteCloser, error) {
+	if slices.Equal(os.Args[1:], []string{"--stdio"}) {
+		return stdio{os.Stdin, os.Stdout}, nil
+	}
+	return openPort()
+}
+
+// stdio reads one file and writes another.
+type stdio struct {
+	io.ReadCloser
+	io.Writer
 }
 
 // openPort finds the port by its name; the kernel tells it in sysfs.

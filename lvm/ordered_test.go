@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package lvm_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/clipos/updater/lvm"
+	"github.com/clipos/updater/lvm/lvmtest"
+	"golang.org/x/sys/unix"
+)
+
+// area is the beginning of a physical volume, with all of LVM's metadata.
+func area(t *testing.T, root string) []byte {
+	t.Helper()
+	f, err := os.Open(filepath.Join(root, "var/lib/lvmroot/mainvg.img"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	content := make([]byte, 1<<20)
+	if _, err := f.ReadAt(content, 0); err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// headerBytes is where the text of the metadata begins: behind the label and
+// the header of the area, which are 4096 and 512 bytes.
+const headerBytes = 4608
+
+// LVM's text is on the drive before the header that points to it.
+func TestOrdered(t *testing.T) {
+	root := lvmtest.NewGroup(t, "mainvg", 16<<20)
+	g := lvm.NewGroup("mainvg", 4<<20, root)
+	if err := g.Create(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	var flushed [][]byte
+	flush := func() error {
+		content := area(t, root)
+		if !slices.ContainsFunc(flushed, func(f []byte) bool { return bytes.Equal(f, content) }) {
+			flushed = append(flushed, content)
+		}
+		return nil
+	}
+	if err := g.Change(t.Context(), flush, "lvrename", "--autobackup=n", "--", "mainvg", "one", "two"); err != nil {
+		t.Fatal(err)
+	}
+	// Before the text, before the header that announces it, before the one that
+	// commits it, and when the fake tool looks at the result.
+	if len(flushed) != 4 {
+		t.Fatalf("%d different contents were flushed, want 4", len(flushed))
+	}
+	before, text := flushed[0], flushed[1]
+	if !bytes.Equal(text[:headerBytes], before[:headerBytes]) || !bytes.Contains(text[headerBytes:], []byte("\ntwo {\n")) {
+		t.Error("the text was not flushed by itself")
+	}
+	if !bytes.Equal(flushed[2][headerBytes:], text[headerBytes:]) || bytes.Equal(flushed[2][:headerBytes], text[:headerBytes]) {
+		t.Error("something else than the header was written behind the text")
+	}
+}
+
+// A drive that cannot be flushed fails the change, and the group is what it was
+// before or what it was to become.
+func TestOrderedFlushFails(t *testing.T) {
+	broken := errors.New("broken")
+	failed := 0
+	for survives := range 40 {
+		root := lvmtest.NewGroup(t, "mainvg", 16<<20)
+		g := lvm.NewGroup("mainvg", 4<<20, root)
+		if err := g.Create(t.Context(), "one"); err != nil {
+			t.Fatal(err)
+		}
+		flushes := 0
+		err := g.Change(t.Context(), func() error {
+			if flushes++; flushes > survives {
+				return broken
+			}
+			return nil
+		}, "lvrename", "--autobackup=n", "--", "mainvg", "one", "two")
+		names := strings.Fields(lvmtest.LVM(t, root, "lvs", "--noheadings", "--options", "lv_name", "mainvg"))
+		if err == nil {
+			if !slices.Equal(names, []string{"two"}) {
+				t.Fatalf("volumes %q", names)
+			}
+			if failed < 3 {
+				t.Errorf("only %d flushes", failed)
+			}
+			return
+		}
+		failed++
+		if !slices.Equal(names, []string{"one"}) {
+			t.Errorf("flush %d: %v, volumes %q", survives, err, names)
+		}
+	}
+	t.Error("the change never succeeds")
+}
+
+// dyingRoot names the root folder for TestDyingHelper, dyingAfter how many
+// flushes it survives.
+const dyingRoot, dyingAfter = "TEST_DYING_ROOT", "TEST_DYING_AFTER"
+
+// TestDyingHelper is the process that TestOrderedDies starts.
+func TestDyingHelper(t *testing.T) {
+	root := os.Getenv(dyingRoot)
+	if root == "" {
+		return // it was not TestOrderedDies that started it
+	}
+	left, err := strconv.Atoi(os.Getenv(dyingAfter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = lvm.NewGroup("mainvg", 4<<20, root).Change(t.Context(), func() error {
+		if left--; left < 0 {
+			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+		}
+		return nil
+	}, "lvrename", "--autobackup=n", "--", "mainvg", "one", "two")
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A process that is killed while it holds a write leaves the group as it was.
+func TestOrderedDies(t *testing.T) {
+	died := 0
+	for ; ; died++ {
+		root := lvmtest.NewGroup(t, "mainvg", 16<<20)
+		lvmtest.LVM(t, root, "lvcreate", "--size=4m", "--name=one", "mainvg")
+		helper := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDyingHelper$")
+		helper.Env = append(os.Environ(), dyingRoot+"="+root, dyingAfter+"="+strconv.Itoa(died))
+		err := helper.Run()
+		// It waits for the tool, which outlives the helper.
+		names := strings.Fields(lvmtest.LVM(t, root, "lvs", "--noheadings", "--options", "lv_name", "mainvg"))
+		if err == nil {
+			if !slices.Equal(names, []string{"two"}) {
+				t.Errorf("volumes %q", names)
+			}
+			break
+		}
+		if !slices.Equal(names, []string{"one"}) && !slices.Equal(names, []string{"two"}) {
+			t.Errorf("killed at flush %d: volumes %q", died, names)
+		}
+	}
+	if died < 3 {
+		t.Errorf("only %d flushes", died)
+	}
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+//go:build vm
+
+package vm
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/clipos/updater/test/powercut"
+)
+
+// harmless is what fsck.fat may say of an ESP that was mounted when the power
+// was cut: it begins lines with that. mtools writes no second boot sector.
+var harmless = []string{
+	"fsck.fat ", "Leaving filesystem unchanged.", "Dirty bit is set.", "Free cluster summary wrong", "There are differences between boot sector",
+}
+
+// fatBytes is more than FAT's tables and folders take of the ESP.
+const fatBytes = 4 * mib
+
+// checkFAT has fsck.fat look at the ESP after each flush that changed it.
+func (m *machine) checkFAT(r powercut.Recording) {
+	m.Helper()
+	image := filepath.Join(m.work, "esp")
+	defer os.Remove(image)
+	var before []byte
+	states := 0
+	for cut, disk := range r.States() {
+		if cut.Kind != powercut.Flushed {
+			continue
+		}
+		esp, err := disk.ESP()
+		if err != nil {
+			m.Fatal(err)
+		}
+		tables := make([]byte, fatBytes)
+		if _, err := esp.ReadAt(tables, 0); err != nil {
+			m.Fatal(err)
+		}
+		if !bytes.Equal(tables, before) {
+			before = tables
+			states++
+			m.fsck(cut, image, esp)
+		}
+	}
+	m.Logf("fsck.fat: nothing to say about %d states of the ESP", states)
+}
+
+func (m *machine) fsck(cut powercut.Cut, image string, esp io.Reader) {
+	m.Helper()
+	err := writeSparse(image, esp)
+	if err != nil {
+		m.Fatal(err)
+	}
+	text, err := output(m.Context(), "sh", "-c", `fsck.fat -n "$0" || test $? = 1`, image)
+	if err != nil {
+		m.Fatal(err)
+	}
+	for line := range strings.Lines(text) {
+		detail := strings.HasPrefix(line, " ") || line == "\n" || strings.HasPrefix(line, image)
+		if !detail && !slices.ContainsFunc(harmless, func(words string) bool { return strings.HasPrefix(line, words) }) {
+			m.Errorf("%v: fsck.fat: %s", cut, line)
+		}
+	}
+}
+
+// writeSparse writes a file with holes where there are zeros.
+func writeSparse(path string, r io.Reader) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	block, zeros := make([]byte, mib), make([]byte, mib)
+	at := int64(0)
+	for {
+		n, err := io.ReadFull(r, block)
+		if !bytes.Equal(block[:n], zeros[:n]) {
+			if _, err := f.WriteAt(block[:n], at); err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
+		at += int64(n)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return errors.Join(f.Truncate(at), f.Close())
+		}
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+}
