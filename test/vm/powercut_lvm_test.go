@@ -64,6 +64,9 @@ func (m *machine) countLost(what string, d recorded, change func()) (lost int) {
 			}
 		}
 	}
-	m.Logf("group: %s: %d requests, %d states, lost in %d, first at %v", what, len(requests)-begin, states, lost, first)
+	m.Logf("group: %s: %d requests, %d states, lost in %d", what, len(requests)-begin, states, lost)
+	if lost > 0 {
+		m.Logf("  first at %v", first)
+	}
 	return lost
 }
