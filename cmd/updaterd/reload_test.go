@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/clipos/updater/dbusapi"
 	"github.com/clipos/updater/dbusapi/dbustest"
@@ -89,17 +90,29 @@ func TestReload(t *testing.T) {
 }
 
 // wantBlockers wants exactly these on the bus.
+// wantBlockers waits until the boot, which is looked at beside everything else,
+// is known to be complete.
 func wantBlockers(t *testing.T, client *dbusapi.Client, want ...policy.BlockerCode) {
+	t.Helper()
+	got := blockers(t, client)
+	for slices.Contains(got, policy.BlockerNotConfirmed) {
+		time.Sleep(time.Millisecond)
+		got = blockers(t, client)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("blocked by %q, want %q", got, want)
+	}
+}
+
+func blockers(t *testing.T, client *dbusapi.Client) []policy.BlockerCode {
 	t.Helper()
 	view, err := client.Overview(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []policy.BlockerCode
+	var codes []policy.BlockerCode
 	for _, b := range view.Blockers {
-		got = append(got, b.Code)
+		codes = append(codes, b.Code)
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("blocked by %q, want %q", got, want)
-	}
+	return codes
 }

@@ -434,7 +434,7 @@ func TestPlantedInCacheForCompact(t *testing.T) {
 			v.clearCache()
 			path := v.at(cacheDir + "/" + name)
 			v.must(plant(path, v.at("etc/shadow")))
-			v.refuses("Internal", kind+" for "+name)
+			v.refuses("WriteFailed", kind+" for "+name)
 			v.must(os.RemoveAll(path))
 		}
 	}

@@ -29,10 +29,10 @@ func TestAgainstVeritysetup(t *testing.T) {
 		{1, 512, 24},
 		{230, 512, 24},
 		{700, 512, 24},
-		{4000, 1024, 3},
+		{1000, 1024, 3},
 		{333, 2048, 5},
-		{3000, 4096, 9},
-		{700, 4096, 16},
+		{500, 4096, 9},
+		{300, 4096, 16},
 	} {
 		t.Run(fmt.Sprintf("%d blocks of %d, parity %d", tc.blocks, tc.blockBytes, tc.parity), func(t *testing.T) {
 			input, want := veritysetup(t, tc.blocks, tc.blockBytes, tc.parity)

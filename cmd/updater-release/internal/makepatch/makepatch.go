@@ -47,7 +47,7 @@ type Options struct {
 	// Level is zstd's, 1 to 19; 0 means DefaultLevel.
 	Level int
 	// Workers is how many pieces are made at the same time; 0 means one for
-	// each processor. Each takes about 400 MiB at the highest level, zstd's
+	// each processor. Each takes about 200 MiB at the highest level, zstd's
 	// memory included.
 	Workers int
 	// Progress, when not nil, is told how many bytes of Result are done, from

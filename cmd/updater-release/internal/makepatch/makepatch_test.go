@@ -40,7 +40,7 @@ func makePatch(t *testing.T, base, result []byte, workers int) ([]byte, patch.He
 	defer file.Close()
 	var progress []int64
 	stats, err := Make(t.Context(), Options{
-		From: "5.0.0-alpha.1", To: "5.0.0-alpha.3", Base: source(base), Result: source(result), Level: 3, Workers: workers,
+		From: "5.0.0-alpha.1", To: "5.0.0-alpha.3", Base: source(base), Result: source(result), Level: 9, Workers: workers,
 		Progress: func(doneBytes int64) { progress = append(progress, doneBytes) },
 	}, file)
 	if err != nil {
@@ -75,22 +75,23 @@ func rebuild(t *testing.T, made, base, result []byte) patch.Header {
 }
 
 func TestMake(t *testing.T) {
-	base := random(40<<20, 1)
+	base := random(33<<20, 1)
+	small := base[:9<<20]
 	for name, tc := range map[string]struct {
 		base, result []byte
 		maxBytes     int64
 		moved        bool
 	}{
 		// What is the same costs about a thousand bytes for each piece.
-		"the same":                {base, base, 6000, false},
+		"the same":                {small, small, 3000, false},
 		"one byte":                {base[:1], base[:1], 400, false},
 		"one byte of a large one": {base, base[:1], 400, false},
-		"of nearly nothing":       {base[:1], base[:20<<20], 21 << 20, false},
-		"shifted by a byte":       {base, base[1:], 6000, false},
-		"longer":                  {base, append(slices.Clone(base), random(100_000, 2)...), 106_000, false},
-		"shorter":                 {base, base[:len(base)/2], 4000, false},
-		"rotated by 20 MiB":       {base, append(slices.Clone(base[20<<20:]), base[:20<<20]...), 6000, true},
-		"moved by 30 MiB":         {base, append(random(30<<20, 3), base[:2<<20]...), 30<<20 + 10_000, true},
+		"of nearly nothing":       {base[:1], small, 10 << 20, false},
+		"shifted by a byte":       {small, small[1:], 3000, false},
+		"longer":                  {small, append(slices.Clone(small), random(100_000, 2)...), 103_000, false},
+		"shorter":                 {small, small[:len(small)/2], 2000, false},
+		"turned by 16 MiB":        {base, append(slices.Clone(base[17<<20:]), base[:16<<20]...), 6000, true},
+		"moved to the front":      {base, base[32<<20:], 2000, true},
 		"shuffled":                {base, shuffled(base, 200_000), 40_000, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +112,7 @@ func shuffled(image []byte, partBytes int) []byte {
 
 // TestSame: neither the number of workers nor the time changes the patch.
 func TestSame(t *testing.T) {
-	base := random(20<<20, 1)
+	base := random(17<<20, 1)
 	result := shuffled(base, 3<<20)
 	first, _, _ := makePatch(t, base, result, 1)
 	for _, workers := range []int{0, 3} {
@@ -124,7 +125,7 @@ func TestSame(t *testing.T) {
 // TestVerity: hash tree and error correction are not in the patch, unless they
 // are others than the client would compute.
 func TestVerity(t *testing.T) {
-	result := withVerity(t, 17<<20)
+	result := withVerity(t, 9<<20)
 	v, areaBytes, err := patch.FindVerity(t.Context(), bytes.NewReader(result), int64(len(result)))
 	if err != nil || v == nil {
 		t.Fatalf("no area found, error %v", err)
@@ -221,7 +222,7 @@ func TestMakeErrors(t *testing.T) {
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		image := source(random(40<<20, 1))
+		image := source(random(17<<20, 1))
 		o := Options{From: "1", To: "2", Base: image, Result: image, Level: 1, Progress: func(int64) { cancel() }}
 		if _, err := Make(ctx, o, &memory{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("got error %v, want %v", err, context.Canceled)

@@ -67,6 +67,11 @@ func compressAt(ctx context.Context, level int, window, content []byte) ([]byte,
 		// Into the frame's header, and what --patch-from demands.
 		"--stream-size=" + strconv.Itoa(len(content)),
 	}
+	if len(content) < pieceBytes {
+		// zstd makes its tables as large as the piece, and would find nothing
+		// far back in the window of a short one.
+		args = append(args, "--zstd=hashLog=24,chainLog=24")
+	}
 	var files []*os.File
 	if len(window) > 0 {
 		file, err := memoryFile("window", window)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -149,7 +150,10 @@ func TestLoadMinisignKey(t *testing.T) {
 			}
 			signAndVerify(t, k, publicFile)
 			public, err := os.ReadFile(publicFile)
-			if err != nil || !bytes.Equal(k.Public(), public) {
+			// minisign leaves out the zeros that a key's number begins with.
+			number := regexp.MustCompile("key 0*")
+			ours, theirs := number.ReplaceAll(k.Public(), nil), number.ReplaceAll(public, nil)
+			if err != nil || !bytes.Equal(ours, theirs) {
 				t.Errorf("%q, %v; want %q", k.Public(), err, public)
 			}
 		})

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-package test
+//go:build vm
+
+package vm
 
 import (
 	"os"
@@ -8,18 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/clipos/updater/test/machine"
 )
 
 // TestVagrantfile has Vagrant and its libvirt provider judge vagrant/Vagrantfile,
 // beside the files that it names.
 func TestVagrantfile(t *testing.T) {
-	need(t, "vagrant", "vagrant")
-	if _, err := os.Stat("/usr/share/vagrant-plugins/plugins.d/vagrant-libvirt.json"); err != nil {
-		t.Fatalf("%v: install the Debian package vagrant-libvirt", err)
+	if *machineKind != "vagrant" {
+		t.Skip("with -machine vagrant only")
 	}
-	vagrantfile, err := os.ReadFile("../vagrant/Vagrantfile")
+	vagrantfile, err := os.ReadFile("../../vagrant/Vagrantfile")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +32,7 @@ func TestVagrantfile(t *testing.T) {
 				"Vagrantfile": strings.ReplaceAll(string(vagrantfile), test.old, test.new),
 				"parts.tar":   "", "provision": "", "key": "",
 			} {
-				if err := machine.WriteFile(filepath.Join(folder, name), content); err != nil {
+				if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
