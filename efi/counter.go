@@ -59,5 +59,5 @@ func (p *Partition) renameOnce(d folder, from, to string) error {
 			return err
 		}
 	}
-	return p.rename(d, from, to)
+	return p.renameInUse(d, from, to)
 }

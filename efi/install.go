@@ -60,10 +60,7 @@ func (p *Partition) withdraw(d folder, file string) error {
 	if errors.Is(err, ErrNoSpace) {
 		return p.unlink(d, file)
 	}
-	if err != nil {
-		return err
-	}
-	return p.flush(d)
+	return err
 }
 
 // unlink removes a regular file of exactly that name, if there is one.
@@ -169,17 +166,31 @@ func (p *Partition) Publish(file string) error {
 		return err
 	}
 	defer d.Close()
-	if err := p.rename(d, temporary, file); err != nil {
-		return err
-	}
-	return p.flush(d)
+	return p.rename(d, temporary, file)
 }
 
-// rename gives a regular file another name that no file has. On FAT a file's
-// size and place stand beside its name, and the kernel puts them beside a new
-// one only when it writes the inode: to flush the folder before the file would
-// leave an empty file for a moment.
+// rename durably gives a regular file another name that no file has. On FAT a
+// file's size and place stand beside its name, and the kernel puts them beside
+// a new one only when it writes the inode. So the folder is flushed first:
+// what a power cut leaves in between is an empty file, which no boot loader
+// starts. The other way round the file would have two names for a moment, and
+// who removes one of them frees what the other leads to.
 func (p *Partition) rename(d folder, from, to string) error {
+	return p.renamed(d, from, to, func(f *os.File) error {
+		if err := p.flush(d); err != nil {
+			return err
+		}
+		return p.change("flush", to, f.Sync)
+	})
+}
+
+// renameInUse is rename for an entry that must boot at any moment: it may have
+// two names for one, but is never empty. The caller flushes the folder.
+func (p *Partition) renameInUse(d folder, from, to string) error {
+	return p.renamed(d, from, to, func(f *os.File) error { return p.change("flush", to, f.Sync) })
+}
+
+func (p *Partition) renamed(d folder, from, to string, flush func(*os.File) error) error {
 	if err := d.checkRename(from, to); err != nil {
 		return err
 	}
@@ -190,7 +201,7 @@ func (p *Partition) rename(d folder, from, to string) error {
 	defer f.Close()
 	err = p.change("rename", from, func() error { return d.renameNew(from, to) })
 	if err == nil {
-		err = p.change("flush", to, f.Sync)
+		err = flush(f)
 	}
 	return noSpace(to, err)
 }

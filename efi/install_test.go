@@ -62,7 +62,7 @@ func TestInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	const old = "clipos-5.0.0-alpha.0.efi"
-	wantEffects(t, done, "rename "+old, "flush "+old+".new", "flush folder", "flush file system",
+	wantEffects(t, done, "rename "+old, "flush folder", "flush file system", "flush "+old+".new",
 		"unlink "+old+".new", "flush folder", "flush file system")
 	before = without(before, "clipos-5.0.0-alpha.0.efi")
 	wantSnapshot(t, dir, before)
@@ -77,7 +77,7 @@ func TestInstall(t *testing.T) {
 	if err := p.Publish(file); err != nil {
 		t.Fatal(err)
 	}
-	wantEffects(t, done, "rename "+file+".new", "flush "+file, "flush folder", "flush file system")
+	wantEffects(t, done, "rename "+file+".new", "flush folder", "flush file system", "flush "+file)
 	wantSnapshot(t, dir, with(before, file, image))
 }
 

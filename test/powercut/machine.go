@@ -183,6 +183,9 @@ func (m *Machine) readEntries(f *fat) ([]entry, error) {
 		if file.folder || !strings.HasSuffix(strings.ToLower(file.name), ".efi") {
 			continue
 		}
+		if file.sizeBytes == 0 {
+			continue // systemd-boot lists what has a section .osrel
+		}
 		content, err := f.read(file)
 		if errors.Is(err, errFAT) {
 			content = nil // listed all the same, and nothing that starts
