@@ -66,11 +66,13 @@ func checkHeader(h patch.Header, i *image, from, to policy.Version) error {
 // workersFor is how many pieces may be rebuilt at once; [patch.Patch.Rebuild]
 // says what each takes.
 func workersFor(h patch.Header) (int, error) {
-	computed, piece := h.Result.SizeBytes, int64(0)
+	computed := h.Result.SizeBytes
+	var window, result, frame int64
 	for _, p := range h.Pieces {
 		computed -= p.Bytes
-		piece = max(piece, p.WindowBytes()+p.Bytes+p.FrameBytes)
+		window, result, frame = max(window, p.WindowBytes()), max(result, p.Bytes), max(frame, p.FrameBytes)
 	}
+	piece := window + result + frame
 	for workers := int64(rebuildWorkers); workers > 0; workers-- {
 		if computed+workers*piece <= rebuildBytes {
 			return int(workers), nil

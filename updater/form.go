@@ -45,17 +45,16 @@ func (u *Updater) compactForms() []form {
 	}
 }
 
-// formError is what was wrong with a patch or a compressed image, or with the
-// base of a patch: another form may do.
+// formError is what was wrong with a form, or with the base of a patch: another
+// form may do.
 type formError struct{ error }
 
 func (e *formError) Unwrap() error { return e.error }
 
-// fault marks an error as the form's own. Behind the plain image there is no
-// other form.
+// fault marks an error as the form's own.
 func (f form) fault(err error) error {
-	if err == nil || f.method == MethodPlain {
-		return err
+	if err == nil {
+		return nil
 	}
 	return &formError{err}
 }
@@ -90,7 +89,7 @@ func (r *run) offers(ctx context.Context, s signed) (offer, error) {
 	}
 	for _, f := range r.compactForms() {
 		there, err := r.measure(ctx, o, &f)
-		if ctx.Err() != nil {
+		if err := ctx.Err(); err != nil {
 			return offer{}, err
 		}
 		if err != nil {
@@ -116,7 +115,9 @@ func (r *run) sizeBytes(ctx context.Context, s signed, kind payloadKind, limit i
 // One that spares nothing is an error.
 func (r *run) measure(ctx context.Context, o offer, f *form) (there bool, err error) {
 	f.sizeBytes, err = r.server.sizeBytes(ctx, o.version, f.kind)
-	if isNotFound(err) {
+	// Some servers forbid what is not there. One that tells the plain image's
+	// size would tell this one too.
+	if isNotFound(err) || err == nil && f.sizeBytes < 0 && o.coreBytes >= 0 {
 		return false, nil
 	}
 	if limit := o.maxBytes(*f); err == nil && f.sizeBytes > limit {
@@ -165,14 +166,37 @@ func (r *run) fetchForms(ctx context.Context, s signed) (*verified, error) {
 	}
 	for {
 		v, err := r.fetchForm(ctx, o)
-		if _, ok := errors.AsType[*formError](err); !ok || ctx.Err() != nil {
+		if _, ok := errors.AsType[*formError](err); !ok || ctx.Err() != nil || len(o.forms) == 1 {
 			return v, err
 		}
 		if o.forms[0].sizeBytes >= 0 || !isNotFound(err) {
 			r.note("%v; %s is used instead", err, o.forms[1].kind)
 		}
 		o.forms = o.forms[1:]
+		if err := r.makeRoom(o); err != nil {
+			return nil, err
+		}
+		r.progress.enter(s.version.String(), StageFetching)
 	}
+}
+
+// makeRoom removes what there is of the forms given up, where the next one does
+// not fit beside it. Otherwise it stays, for the next run to go on from.
+func (r *run) makeRoom(o offer) error {
+	next := o.forms[0]
+	have, err := r.cache.ReusableBytes(cacheName(o.version, next.kind), next.sizeBytes)
+	if err != nil {
+		return err
+	}
+	free, err := r.cache.FreeBytes()
+	if err != nil || next.sizeBytes >= 0 && next.sizeBytes-have <= free-cacheReserveBytes {
+		return err
+	}
+	keep := []string{cacheName(o.version, kindEFIBoot)}
+	for _, f := range o.forms {
+		keep = append(keep, cacheName(o.version, f.kind))
+	}
+	return r.cache.Keep(keep...)
 }
 
 func (r *run) fetchForm(ctx context.Context, o offer) (*verified, error) {

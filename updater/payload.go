@@ -86,9 +86,6 @@ func (r *run) beginFetching(ctx context.Context, s signed) (offer, error) {
 
 // fetch is the first half of step 3, for the form that is offered first.
 func (r *run) fetch(ctx context.Context, o offer) (*fetched, error) {
-	if r.progress.status.Stage != StageFetching {
-		r.progress.enter(o.version.String(), StageFetching)
-	}
 	f := &fetched{version: o.version}
 	err := r.openAll(ctx, o, f)
 	if err == nil {
