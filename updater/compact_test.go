@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/clipos/updater/test/release"
 	"github.com/clipos/updater/test/tlsserver"
@@ -560,6 +564,49 @@ func TestFetchedPlainComesFirst(t *testing.T) {
 	out, err := s.outcome(Request{})
 	if err != nil || out.FetchedBytes != 0 {
 		t.Fatalf("%+v, %v", out, err)
+	}
+	s.installed(alpha1, alpha3)
+}
+
+// A compressed image that is no good is out of the way where the plain one
+// would not fit beside it, in this run and in the next.
+func TestCompactGivenUpMakesRoom(t *testing.T) {
+	needsRoot(t)
+	s := newSystem(t, alpha1)
+	other := make([]byte, len(s.served("core"))*3/4)
+	rand.NewChaCha8([32]byte{}).Read(other)
+	s.compress(other)
+	must(t, os.MkdirAll(s.paths.State, 0o700))
+	room := cacheReserveBytes + len(s.served("efiboot")) + len(s.served("core")) + len(other)/2
+	must(t, unix.Mount("tmpfs", s.paths.State, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", room)))
+	t.Cleanup(func() { unix.Unmount(s.paths.State, unix.MNT_DETACH) })
+	out, err := s.outcome(Request{})
+	if err != nil || !out.Installed {
+		t.Fatalf("%v, notes %q", err, out.Notes)
+	}
+	s.installed(alpha1, alpha3)
+}
+
+// The plain image comes first because most of it is there already; when the
+// server has it no more the other forms are tried all the same.
+func TestPlainInFrontFails(t *testing.T) {
+	s := newSystem(t, alpha1)
+	s.publishes(MethodPatch)
+	s.cached(kindCore, len(s.payload(alpha3, kindCore))-100, `"gone"`)
+	files := tlsserver.Files(s.webroot)
+	s.servedBy(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "clipos-core") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	if p := s.plan(); p.Method != MethodPlain {
+		t.Fatalf("planned %+v", p)
+	}
+	out, err := s.outcome(Request{})
+	if err != nil || !out.Installed {
+		t.Fatalf("%v, notes %q", err, out.Notes)
 	}
 	s.installed(alpha1, alpha3)
 }
