@@ -69,7 +69,7 @@ func (a *applet) show(ctx context.Context, c card) (again time.Time) {
 		a.clear(ctx)
 		return time.Time{}
 	}
-	if rest := s.rest(c); a.world.now.Before(rest) {
+	if rest := s.rest(c); time.Now().Before(rest) {
 		return rest
 	}
 	can, err := a.server.capabilities(ctx)
@@ -90,12 +90,11 @@ func (a *applet) show(ctx context.Context, c card) (again time.Time) {
 	if s.id != 0 && id != s.id {
 		a.server.close(ctx, s.id) // it cannot replace
 	}
-	now := time.Now()
-	since := now
+	since := wallTime()
 	if s.isSame(c) {
 		since = s.since
 	}
-	*s = screen{id: id, card: c, note: n, since: since, told: now}
+	*s = screen{id: id, card: c, note: n, since: since, told: time.Now()}
 	return time.Time{}
 }
 

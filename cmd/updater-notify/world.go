@@ -11,7 +11,7 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// world is all that decides what should be visible.
+// world is all that decides what should be visible. Its times are wallTime.
 type world struct {
 	now     time.Time
 	service service
@@ -31,6 +31,11 @@ type world struct {
 	// restart; zero: not at all.
 	noticed time.Time
 }
+
+// wallTime is now as the user's clock has it. What time.Now adds for measuring
+// stands still while the computer sleeps: by it the night would not be over when
+// the lid is opened in the morning.
+func wallTime() time.Time { return time.Now().Round(0) }
 
 // service is what is known of the update service.
 type service struct {
