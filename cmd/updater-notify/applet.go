@@ -153,11 +153,10 @@ func (a *applet) closed(ctx context.Context, id uint32, why closeReason) {
 	}
 	a.screen.forget()
 	switch {
+	case c.kind == kindImminent && why == closedDismissed:
+		a.perform(ctx, actionStay, c) // who closes it is there
 	case c.kind == kindImminent:
-		// Who closes it is there. One that only went away is shown again.
-		if why == closedDismissed {
-			a.perform(ctx, actionStay, c)
-		}
+		a.world.unread.add(c.subject)
 	case why == closedDismissed, c.kind == kindProgress, c.kind == kindPlanned:
 		a.answer(c, time.Time{})
 	default:

@@ -50,7 +50,7 @@ func TestWallTime(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newDesk(t)
+			a, _ := newDesk(t)
 			// Equal would not see it.
 			if got := stamp(t.Context(), a); got.IsZero() || got != got.Round(0) {
 				t.Errorf("%v", got)
@@ -60,10 +60,10 @@ func TestWallTime(t *testing.T) {
 }
 
 // newDesk is a program with a notification server, that nobody runs.
-func newDesk(t *testing.T) *applet {
+func newDesk(t *testing.T) (*applet, *fakeServer) {
 	t.Helper()
 	session := dbustest.Start(t)
-	startServer(t, session, "actions", "body")
+	fake := startServer(t, session, "actions", "body")
 	server, signals, err := openServer(t.Context(), session.Address)
 	if err != nil {
 		t.Fatal(err)
@@ -79,5 +79,5 @@ func newDesk(t *testing.T) *applet {
 	}
 	a := newApplet(options{state: t.TempDir() + "/state.json"}, words, slog.New(slog.DiscardHandler))
 	a.server = server
-	return a
+	return a, fake
 }
