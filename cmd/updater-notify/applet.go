@@ -108,7 +108,7 @@ func (a *applet) post(ctx context.Context, f func(context.Context)) {
 
 // refresh shows what should be visible now, and returns when to do that again.
 func (a *applet) refresh(ctx context.Context) (wake time.Time) {
-	a.world.now, a.world.noticed = time.Now(), a.screen.noticed()
+	a.world.now, a.world.noticed = wallTime(), a.screen.noticed()
 	d := decide(a.world)
 	a.world.memory = d.memory
 	a.remember()
@@ -153,15 +153,14 @@ func (a *applet) closed(ctx context.Context, id uint32, why closeReason) {
 	}
 	a.screen.forget()
 	switch {
+	case c.kind == kindImminent && why == closedDismissed:
+		a.perform(ctx, actionStay, c) // who closes it is there
 	case c.kind == kindImminent:
-		// Who closes it is there. One that only went away is shown again.
-		if why == closedDismissed {
-			a.perform(ctx, actionStay, c)
-		}
+		a.world.unread.add(c.subject)
 	case why == closedDismissed, c.kind == kindProgress, c.kind == kindPlanned:
 		a.answer(c, time.Time{})
 	default:
-		a.answer(c, time.Now().Add(postponed))
+		a.answer(c, wallTime().Add(postponed))
 	}
 }
 

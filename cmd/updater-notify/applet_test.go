@@ -254,13 +254,39 @@ func TestNotice(t *testing.T) {
 	if !strings.HasPrefix(n.summary, "Restart at ") || n.hints["urgency"].Value() != byte(2) || n.expires != 0 {
 		t.Errorf("%+v", n)
 	}
-	s.server.dismiss(t, n, closedExpired) // by itself: it comes again
-	n = <-s.server.notified
 	s.server.dismiss(t, n, closedDismissed)
 	s.remembered("Restart:<nil>")
 	s.server.gone(t)
 	if len(s.login.Reboots) != 0 {
 		t.Error("it restarted")
+	}
+}
+
+// TestNoticeTakenAway: one that goes away by itself comes again, once and not at
+// once; after that, the restart is put off.
+func TestNoticeTakenAway(t *testing.T) {
+	a, server := newDesk(t)
+	a.world = with(pending)
+	begin := wallTime()
+	a.world.memory.Restart = &appointment{Version: newer, At: begin, End: begin.Add(time.Hour)}
+	for range unreadLimit {
+		a.refresh(t.Context())
+		if n := <-server.notified; !strings.HasPrefix(n.summary, "Restart at ") {
+			t.Fatalf("%+v", n)
+		}
+		a.screen.told = time.Now().Add(time.Hour) // however slow the test is
+		a.closed(t.Context(), a.screen.id, closedExpired)
+		a.refresh(t.Context())
+		if a.screen.card.kind == kindImminent {
+			t.Fatal("it came back at once")
+		}
+		a.screen.told = time.Time{}
+	}
+	if r := a.world.memory.Restart; r == nil || r.At.Before(begin.Add(putOff)) {
+		t.Fatalf("%+v", r)
+	}
+	if n := <-server.notified; n.summary != "Restart tonight" {
+		t.Errorf("%+v", n)
 	}
 }
 

@@ -26,6 +26,9 @@ const (
 	missedAfter = 2 * time.Minute
 	// putOff is when it is tried again, when somebody works.
 	putOff = 30 * time.Minute
+	// unreadLimit is how many notices of one restart may go away by themselves:
+	// where each does, nobody can see one for long enough.
+	unreadLimit = 2
 )
 
 // tonight is the appointment for a restart, made now.
@@ -61,14 +64,18 @@ func (d *decision) keepAppointment(w world) card {
 // the user could see that for long enough.
 func (d *decision) giveNotice(w world) card {
 	r := d.memory.Restart
+	subject := r.At.UTC().Format(time.RFC3339)
 	seen := !w.noticed.Before(r.At)
 	due := r.At.Add(noticeTime)
 	if seen {
 		due = w.noticed.Add(noticeTime)
 	}
 	switch {
-	case w.now.Sub(due) > missedAfter:
+	case w.now.Sub(due) > missedAfter, w.now.After(r.End.Add(noticeTime)):
 		d.giveUp()
+		return card{}
+	case w.unread.subject == subject && w.unread.times >= unreadLimit:
+		d.putOff(w.now)
 		return card{}
 	case seen && !w.now.Before(due):
 		d.restart = true
@@ -80,7 +87,7 @@ func (d *decision) giveNotice(w world) card {
 		d.wakeAt(due.Add(missedAfter + time.Second))
 	}
 	return card{
-		kind: kindImminent, subject: r.At.UTC().Format(time.RFC3339), version: r.Version, at: due,
+		kind: kindImminent, subject: subject, version: r.Version, at: due,
 		actions: []action{actionRestart, actionStay},
 	}
 }

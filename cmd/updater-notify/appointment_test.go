@@ -45,11 +45,18 @@ func at(now time.Time) func(*world) { return func(w *world) { w.now = now } }
 
 func noticed(since time.Time) func(*world) { return func(w *world) { w.noticed = since } }
 
+func takenAway(times int, at time.Time) func(*world) {
+	return func(w *world) { w.unread = unread{at.Format(time.RFC3339), times} }
+}
+
+// late is the last restart that is tried.
+func late(w *world) { w.memory.Restart.At = w.memory.Restart.End }
+
 func used(u usage) func(*world) { return func(w *world) { w.session.usage = u } }
 
 // TestAppointment: when the computer restarts, and above all when not.
 func TestAppointment(t *testing.T) {
-	due := night.Add(noticeTime)
+	due, end := night.Add(noticeTime), night.Add(tonightWindow)
 	for name, test := range map[string]struct {
 		world   world
 		kind    kind
@@ -74,6 +81,12 @@ func TestAppointment(t *testing.T) {
 		"nobody could see it at all": {with(agreed, at(due.Add(missedAfter+time.Second))), kindReady, false, time.Time{}, time.Time{}},
 		"it was seen late":           {with(agreed, at(due), noticed(night.Add(5*time.Minute))), kindImminent, false, night, due.Add(5 * time.Minute)},
 		"an older notice":            {with(agreed, at(night), noticed(night.Add(-time.Hour))), kindImminent, false, night, due.Add(missedAfter + time.Second)},
+		"it went away unread":        {with(agreed, at(night), takenAway(1, night)), kindImminent, false, night, due.Add(missedAfter + time.Second)},
+		"it always goes away":        {with(agreed, at(night), takenAway(unreadLimit, night)), kindPlanned, false, night.Add(putOff), night.Add(putOff)},
+		"it always went away before": {with(agreed, at(night), takenAway(unreadLimit, evening)), kindImminent, false, night, due.Add(missedAfter + time.Second)},
+		"the last always goes away":  {with(agreed, late, at(end), takenAway(unreadLimit, end)), kindReady, false, time.Time{}, time.Time{}},
+		"the last is due":            {with(agreed, late, at(end.Add(noticeTime)), noticed(end)), kindReady, true, time.Time{}, time.Time{}},
+		"the last was seen late":     {with(agreed, late, at(end.Add(noticeTime+1)), noticed(end.Add(time.Minute))), kindReady, false, time.Time{}, time.Time{}},
 		"it slept till the morning":  {with(agreed, at(night.Add(5*time.Hour)), noticed(night)), kindReady, false, time.Time{}, time.Time{}},
 		"it slept all the time":      {with(agreed, at(night.Add(5*time.Hour))), kindReady, false, time.Time{}, time.Time{}},
 		"it has restarted":           {with(agreed, at(night), func(w *world) { *w = with(at(night)); w.memory.Restart = tonight(newer, evening) }), kindNone, false, time.Time{}, time.Time{}},

@@ -175,7 +175,7 @@ func (a *applet) heard(e dbusapi.Event, last []updater.HistoryEntry) {
 		}
 	case dbusapi.Vanished:
 		if s.goneSince.IsZero() {
-			s.goneSince = time.Now()
+			s.goneSince = wallTime()
 		}
 	case updater.CompletedEvent:
 		a.begun()

@@ -25,7 +25,7 @@ func (a *applet) perform(ctx context.Context, act action, c card) {
 	a.world.problem = nil
 	switch act {
 	case actionLater:
-		a.answer(c, time.Now().Add(postponed))
+		a.answer(c, wallTime().Add(postponed))
 	case actionRetry:
 		if c.problem != nil && c.problem.action == actionCheck {
 			a.check(ctx)
@@ -41,11 +41,11 @@ func (a *applet) perform(ctx context.Context, act action, c card) {
 		m.Restart = nil
 		a.restart(ctx, true)
 	case actionTonight:
-		m.Restart = tonight(c.version, time.Now())
+		m.Restart = tonight(c.version, wallTime())
 		m.forget(kindPlanned)
 	case actionStay:
 		m.Restart = nil
-		m.answer(card{kind: kindReady, subject: c.version}, time.Now().Add(postponed))
+		m.answer(card{kind: kindReady, subject: c.version}, wallTime().Add(postponed))
 	}
 }
 

@@ -12,7 +12,7 @@ const (
 	// progressInterval is how often progress is shown.
 	progressInterval = 500 * time.Millisecond
 	// darkInterval is how often something new is tried on a server that did
-	// not take the last.
+	// not take the last, and the notice of a restart on one that took it away.
 	darkInterval = 10 * time.Second
 )
 
@@ -50,7 +50,7 @@ func (s *screen) isSame(c card) bool {
 // rest is until when the server is left alone with c; zero: it is not.
 func (s *screen) rest(c card) time.Time {
 	switch {
-	case s.dark:
+	case s.dark, c.kind == kindImminent && s.id == 0:
 		return s.told.Add(darkInterval)
 	case c.kind == kindProgress && s.isSame(c) && s.card.status.Stage == c.status.Stage:
 		return s.told.Add(progressInterval)
@@ -69,7 +69,7 @@ func (a *applet) show(ctx context.Context, c card) (again time.Time) {
 		a.clear(ctx)
 		return time.Time{}
 	}
-	if rest := s.rest(c); a.world.now.Before(rest) {
+	if rest := s.rest(c); time.Now().Before(rest) {
 		return rest
 	}
 	can, err := a.server.capabilities(ctx)
@@ -90,12 +90,11 @@ func (a *applet) show(ctx context.Context, c card) (again time.Time) {
 	if s.id != 0 && id != s.id {
 		a.server.close(ctx, s.id) // it cannot replace
 	}
-	now := time.Now()
-	since := now
+	since := wallTime()
 	if s.isSame(c) {
 		since = s.since
 	}
-	*s = screen{id: id, card: c, note: n, since: since, told: now}
+	*s = screen{id: id, card: c, note: n, since: since, told: time.Now()}
 	return time.Time{}
 }
 

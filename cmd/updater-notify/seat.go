@@ -63,25 +63,23 @@ func openSeat(ctx context.Context, address string) (*seat, <-chan *dbus.Signal, 
 func (s *seat) subscribe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	s.session = s.find(ctx)
-	matches := [][]dbus.MatchOption{{
+	for _, match := range [][]dbus.MatchOption{{
 		// Back from sleep: the clock of a timer stood still meanwhile.
 		dbus.WithMatchSender(loginName), dbus.WithMatchInterface(loginManager), dbus.WithMatchMember("PrepareForSleep"),
 	}, {
 		dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName),
 		dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, loginName),
-	}}
-	if s.session != "" {
-		matches = append(matches, []dbus.MatchOption{
-			dbus.WithMatchSender(loginName), dbus.WithMatchInterface(propertiesName), dbus.WithMatchObjectPath(s.session),
-		})
-	}
-	for _, match := range matches {
+	}} {
 		if err := s.bus.AddMatchSignalContext(ctx, match...); err != nil {
 			return err
 		}
 	}
-	return nil
+	// After that, or a logind that comes meanwhile would never be noticed.
+	if s.session = s.find(ctx); s.session == "" {
+		return nil
+	}
+	return s.bus.AddMatchSignalContext(ctx,
+		dbus.WithMatchSender(loginName), dbus.WithMatchInterface(propertiesName), dbus.WithMatchObjectPath(s.session))
 }
 
 // isNewLogin tells that logind has come or gone, and with it what it calls this

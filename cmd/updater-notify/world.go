@@ -11,7 +11,7 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// world is all that decides what should be visible.
+// world is all that decides what should be visible. Its times are wallTime.
 type world struct {
 	now     time.Time
 	service service
@@ -30,6 +30,26 @@ type world struct {
 	// noticed is since when the user can see that the computer is about to
 	// restart; zero: not at all.
 	noticed time.Time
+	// unread is the notice of that which went away although nobody closed it.
+	unread unread
+}
+
+// wallTime is now as the user's clock has it. What time.Now adds for measuring
+// stands still while the computer sleeps: by it the night would not be over when
+// the lid is opened in the morning.
+func wallTime() time.Time { return time.Now().Round(0) }
+
+// unread counts how often the card about a subject went away unread.
+type unread struct {
+	subject string
+	times   int
+}
+
+func (u *unread) add(subject string) {
+	if u.subject != subject {
+		*u = unread{subject: subject}
+	}
+	u.times++
 }
 
 // service is what is known of the update service.
