@@ -57,6 +57,20 @@ func checkOrdered() error {
 	if errno != 0 {
 		return fmt.Errorf("%w: %w", errUnordered, os.NewSyscallError("seccomp", errno))
 	}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return fmt.Errorf("%w: %w", errUnordered, os.NewSyscallError("uname", err))
+	}
+	return checkRelease(unix.ByteSliceToString(name.Release[:]))
+}
+
+// checkRelease refuses a kernel before Linux 5.5: it can ask, but a call that
+// was asked for cannot go on (SECCOMP_USER_NOTIF_FLAG_CONTINUE).
+func checkRelease(release string) error {
+	var major, minor int
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil || major < 5 || major == 5 && minor < 5 {
+		return fmt.Errorf("%w: Linux %s is older than 5.5", errUnordered, release)
+	}
 	return nil
 }
 
@@ -68,6 +82,9 @@ func checkOrdered() error {
 // When this process dies, the next write of the program fails, which LVM takes
 // for a drive that fails: it goes back to the metadata it had.
 func runOrdered(cmd *exec.Cmd, flush func() error) error {
+	if err := checkOrdered(); err != nil {
+		return err
+	}
 	ended, end, err := os.Pipe()
 	if err != nil {
 		return err
@@ -76,14 +93,14 @@ func runOrdered(cmd *exec.Cmd, flush func() error) error {
 	if err != nil {
 		return errors.Join(err, closeAll(ended, end))
 	}
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		answerAll(listener, ended, flush)
-	}()
+	answered := make(chan error, 1)
+	go func() { answered <- answerAll(listener, ended, flush) }()
 	err = errors.Join(cmd.Wait(), end.Close()) // which ends answerAll
-	<-answered
-	return errors.Join(err, closeAll(ended, listener))
+	why := <-answered
+	if err == nil {
+		why = nil // it was of no importance to the program
+	}
+	return errors.Join(err, why, ended.Close())
 }
 
 // startFiltered starts cmd with the filter. A filter is for good: so it is put
@@ -119,43 +136,64 @@ func filterThread() (*os.File, error) {
 	return os.NewFile(fd, "seccomp"), nil
 }
 
-// answerAll answers the program until ended is readable.
-func answerAll(listener, ended *os.File, flush func() error) {
+// answerAll answers the program until ended is readable, and returns why a
+// flush failed first. Without a listener, which it closes, every further write
+// of the program fails: none waits for an answer that does not come.
+func answerAll(listener, ended *os.File, flush func() error) (err error) {
+	defer listener.Close()
 	wait := []unix.PollFd{
 		{Fd: int32(listener.Fd()), Events: unix.POLLIN}, //nolint:gosec // descriptors are small numbers
 		{Fd: int32(ended.Fd()), Events: unix.POLLIN},    //nolint:gosec // as above
 	}
 	for {
-		_, err := unix.Poll(wait, -1)
+		_, pollErr := unix.Poll(wait, -1)
 		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil, wait[1].Revents != 0:
-			return
+		case errors.Is(pollErr, unix.EINTR):
+		case pollErr != nil:
+			return errors.Join(err, os.NewSyscallError("poll", pollErr))
+		case wait[1].Revents != 0:
+			return err
 		case wait[0].Revents&unix.POLLIN != 0:
-			answer(listener, flush)
-		default: // nobody has the filter any more
+			flushErr, answerErr := answer(listener, flush)
+			if err == nil {
+				err = flushErr
+			}
+			if answerErr != nil {
+				return errors.Join(err, answerErr)
+			}
+		case wait[0].Revents&unix.POLLHUP != 0: // nobody has the filter any more
 			wait[0].Fd = -1
 		}
 	}
 }
 
-// answer lets the program go on, or fails its call.
-func answer(listener *os.File, flush func() error) {
+// answer lets the program go on, or fails its call. A program that was killed
+// meanwhile needs no answer.
+func answer(listener *os.File, flush func() error) (flushErr, err error) {
 	var n notification
-	if control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) != nil { //nolint:gosec // ioctl of seccomp_unotify(2)
-		return // it was killed meanwhile
+	err = control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) //nolint:gosec // ioctl of seccomp_unotify(2)
+	if err == nil {
+		r := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+		if flushErr = flush(); flushErr != nil {
+			r = response{id: n.id, errno: -int32(unix.EIO)}
+		}
+		err = control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) //nolint:gosec // as above
 	}
-	r := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-	if flush() != nil {
-		r = response{id: n.id, errno: -int32(unix.EIO)}
+	if errors.Is(err, unix.ENOENT) {
+		err = nil
 	}
-	_ = control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) //nolint:gosec // as above; killed meanwhile
+	return flushErr, err
 }
 
 func control(f *os.File, request uintptr, argument unsafe.Pointer) error {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(argument))
-	if errno != 0 {
-		return errno
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(argument))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return os.NewSyscallError("ioctl", errno)
+		}
 	}
-	return nil
 }
