@@ -45,21 +45,53 @@ func (p *Publisher) promote(ctx context.Context, o Promotion) (channels.Channel,
 	if err != nil {
 		return channels.Channel{}, err
 	}
-	if err := p.judge(ctx, o.Version, p.Root.Release(o.Version)); err != nil {
+	document, err := p.newDocument(changed)
+	if err != nil {
+		return channels.Channel{}, err
+	}
+	if err := p.judgeOffered(ctx, o.Version, document); err != nil {
 		return channels.Channel{}, err
 	}
 	if err := p.Root.ReplaceFile(p.ChannelsFile, changed.Text()); err != nil {
 		return channels.Channel{}, err
 	}
 	after, _ := changed.Channel(o.Channel)
-	stable, _ := changed.Channel(channels.Stable)
-	document, err := p.document()
-	settled := stable.Settled()
-	if err != nil || !settled.IsZero() && settled.Compare(document) != 0 {
-		// One that cannot be read offers nothing and is replaced too.
-		return after, p.Root.Offer(settled)
+	if document.IsZero() {
+		return after, nil
 	}
-	return after, nil
+	return after, p.Root.Offer(document)
+}
+
+// newDocument is the version that the version document has to be replaced to
+// offer, zero when it stays as it is.
+func (p *Publisher) newDocument(changed *channels.File) (policy.Version, error) {
+	stable, _ := changed.Channel(channels.Stable)
+	settled := stable.Settled()
+	document, err := p.document()
+	switch {
+	case settled.IsZero():
+		return policy.Version{}, err // there is nothing to replace it with
+	case err == nil && settled.Compare(document) == 0:
+		return policy.Version{}, nil
+	}
+	// One that cannot be read offers nothing and is replaced too.
+	return settled, nil
+}
+
+// judgeOffered fails unless what is about to be offered is there and as it
+// should be: the promoted version, and that of the new version document, which
+// is another one while there is a rest.
+func (p *Publisher) judgeOffered(ctx context.Context, promoted, document policy.Version) error {
+	if err := p.judge(ctx, promoted, p.Root.Release(promoted)); err != nil {
+		return err
+	}
+	if document.IsZero() || document.Compare(promoted) == 0 {
+		return nil
+	}
+	if !p.Root.Has(document) {
+		return fmt.Errorf("%s, which stable is offered, %w", document, ErrNotThere)
+	}
+	return p.judge(ctx, document, p.Root.Release(document))
 }
 
 // asError is nil when nothing was found.

@@ -280,6 +280,94 @@ func TestPromoteRefused(t *testing.T) {
 	}
 }
 
+// The version document leads to a release that is there and was judged, also
+// when another one is promoted; else nothing is changed.
+func TestPromoteJudgesDocument(t *testing.T) {
+	const (
+		rest = "[channel.stable]\nversion = \"1.1.0\"\npercent = 10\nprevious = \"1.0.0\"\n"
+		good = "version = \"1.0.0\"\n"
+		old  = "version = \"1.1.0\"\n"
+	)
+	nothing := func(*testing.T, string) {}
+	damaged := func(t *testing.T, release string) { damage(t, filepath.Join(release, "clipos-core")) }
+	dir, p := site(t, "1.0.0")
+	a := payloads.Add(t, "1.1.0")
+	a.Patches = 0 // which would be judged with their base
+	if _, err := p.Add(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		channel, stable, document string
+		change                    func(t *testing.T, release string) // 1.0.0
+		want                      error
+	}{
+		"of a part":               {"stable", rest, old, nothing, nil},
+		"of another channel":      {"beta", rest, old, nothing, nil},
+		"unreadable, replaced":    {"beta", rest, "version", nothing, nil},
+		"gone, of a part":         {"stable", rest, old, remove, publish.ErrNotThere},
+		"gone, another channel":   {"beta", rest, old, remove, publish.ErrNotThere},
+		"damaged, of a part":      {"stable", rest, old, damaged, new(publish.FindingsError)},
+		"damaged, another":        {"beta", rest, old, damaged, new(publish.FindingsError)},
+		"damaged, offered before": {"beta", rest, good, damaged, nil},
+		"unreadable, none to be":  {"beta", "", "version", nothing, updater.ErrInvalidVersion},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := t.TempDir()
+			releasetest.Copy(t, dir, copied)
+			p := releasetest.Publisher(t, copied, new(bytes.Buffer))
+			file := "product = \"clipos\"\n" + c.stable + "[channel.beta]\n"
+			write(t, p.ChannelsFile, file)
+			write(t, p.Root.Document(), c.document)
+			c.change(t, p.Root.Release(releasetest.Version(t, "1.0.0")))
+			o := publish.Promotion{Version: releasetest.Version(t, "1.1.0"), Channel: c.channel, Percent: 20}
+			if c.stable == "" {
+				o.Percent = 100
+			}
+			_, err := p.Promote(t.Context(), o)
+			var found *publish.FindingsError
+			if !errors.Is(err, c.want) && !(errors.As(c.want, &found) && errors.As(err, &found)) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			want := good
+			if c.want != nil {
+				want = c.document
+			}
+			if got := read(t, p.Root.Document()); got != want {
+				t.Errorf("the document is %q, want %q", got, want)
+			}
+			if changed := read(t, p.ChannelsFile) != file; changed != (c.want == nil) {
+				t.Errorf("the channels file: changed %t", changed)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func damage(t *testing.T, path string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
