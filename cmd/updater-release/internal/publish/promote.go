@@ -16,7 +16,8 @@ type Promotion struct {
 	Version policy.Version
 	Channel string
 	Percent int
-	// AllowOlder: the channel may go back.
+	// AllowOlder: the channel may go back, and what part of it is offered may
+	// be taken away.
 	AllowOlder bool
 }
 
@@ -37,12 +38,12 @@ func (p *Publisher) promote(ctx context.Context, o Promotion) (channels.Channel,
 	if err != nil {
 		return channels.Channel{}, err
 	}
-	before, _ := file.Channel(o.Channel)
-	if o.Version.Compare(before.Version) < 0 && !o.AllowOlder {
-		return channels.Channel{}, fmt.Errorf("%s: %w: %s", o.Version, ErrOlder, before.Version)
-	}
 	changed, err := file.Promote(o.Channel, o.Version, o.Percent)
 	if err != nil {
+		return channels.Channel{}, err
+	}
+	before, _ := file.Channel(o.Channel)
+	if err := o.allowed(before.Rollout); err != nil {
 		return channels.Channel{}, err
 	}
 	document, err := p.newDocument(changed)
@@ -60,6 +61,23 @@ func (p *Publisher) promote(ctx context.Context, o Promotion) (channels.Channel,
 		return after, nil
 	}
 	return after, p.Root.Offer(document)
+}
+
+// allowed fails when machines would be offered less than before, unless that is
+// what is wanted.
+func (o Promotion) allowed(before channels.Rollout) error {
+	order := o.Version.Compare(before.Version)
+	unfinished := 0 < before.Percent && before.Percent < 100
+	switch {
+	case o.AllowOlder:
+		return nil
+	case order < 0:
+		return fmt.Errorf("%s: %w: %s", o.Version, ErrOlder, before.Version)
+	case order == 0 && o.Percent < before.Percent, order > 0 && unfinished && o.Percent < 100:
+		// Another version has other machines for its first.
+		return fmt.Errorf("%s to %d %%: %w: %s to %d %%", o.Version, o.Percent, ErrTakesAway, before.Version, before.Percent)
+	}
+	return nil
 }
 
 // newDocument is the version that the version document has to be replaced to

@@ -45,6 +45,7 @@ var (
 	ErrNotThere  = errors.New("is not in the web root")
 	ErrBootOrder = errors.New("systemd-boot would not start it by default")
 	ErrOlder     = errors.New("older than what the channel is offered")
+	ErrTakesAway = errors.New("takes away what a part of the channel is offered")
 )
 
 // Publisher changes one web root.

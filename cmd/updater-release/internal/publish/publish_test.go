@@ -368,6 +368,51 @@ func remove(t *testing.T, dir string) {
 	}
 }
 
+// What a part of the machines is offered is only taken away when that is
+// wanted.
+func TestPromoteTakesAway(t *testing.T) {
+	dir, _ := site(t, "1.0.0", "1.1.0", "1.2.0")
+	const rollout = "product = \"clipos\"\n[channel.stable]\nversion = \"1.1.0\"\npercent = %d\nprevious = \"1.0.0\"\n"
+	for name, c := range map[string]struct {
+		before  int
+		version string
+		percent int
+		want    error
+	}{
+		"grows":                       {50, "1.1.0", 51, nil},
+		"again":                       {50, "1.1.0", 50, nil},
+		"shrinks":                     {50, "1.1.0", 49, publish.ErrTakesAway},
+		"to none":                     {1, "1.1.0", 0, publish.ErrTakesAway},
+		"the next for some":           {1, "1.2.0", 99, publish.ErrTakesAway},
+		"the next for all":            {99, "1.2.0", 100, nil},
+		"the next after a withdrawal": {0, "1.2.0", 1, nil},
+		"older":                       {50, "1.0.0", 100, publish.ErrOlder},
+	} {
+		for _, allow := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, allowed %t", name, allow), func(t *testing.T) {
+				copied := t.TempDir()
+				releasetest.Copy(t, dir, copied)
+				p := releasetest.Publisher(t, copied, new(bytes.Buffer))
+				before := fmt.Sprintf(rollout, c.before)
+				write(t, p.ChannelsFile, before)
+				_, err := p.Promote(t.Context(), publish.Promotion{
+					Version: releasetest.Version(t, c.version), Channel: "stable", Percent: c.percent, AllowOlder: allow,
+				})
+				want := c.want
+				if allow {
+					want = nil
+				}
+				if !errors.Is(err, want) {
+					t.Errorf("%v, want %v", err, want)
+				}
+				if want != nil && read(t, p.ChannelsFile) != before {
+					t.Error("the channels file has changed")
+				}
+			})
+		}
+	}
+}
+
 func damage(t *testing.T, path string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
