@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/clipos/updater/cmd/updater-release/internal/audit"
 	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/policy"
 )
@@ -110,12 +109,4 @@ func (p *Publisher) judgeOffered(ctx context.Context, promoted, document policy.
 		return fmt.Errorf("%s, which stable is offered, %w", document, ErrNotThere)
 	}
 	return p.judge(ctx, document, p.Root.Release(document))
-}
-
-// asError is nil when nothing was found.
-func asError(findings []audit.Finding) error {
-	if len(findings) == 0 {
-		return nil
-	}
-	return &FindingsError{findings}
 }

@@ -176,22 +176,56 @@ func TestAddRefused(t *testing.T) {
 	}
 }
 
-// A damaged base is not what machines have.
-func TestAddDamagedBase(t *testing.T) {
+// A release that is not as it should be does not keep the next one out. There
+// is no patch from it: its image is not what machines have.
+func TestAddAfterBadRelease(t *testing.T) {
+	dir, _ := site(t, "1.0.0", "1.1.0")
+	for name, c := range map[string]struct {
+		change  func(t *testing.T, release string) // 1.1.0
+		warning string
+		patches string
+	}{
+		"damaged core": {func(t *testing.T, release string) { damage(t, filepath.Join(release, "clipos-core")) },
+			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]"},
+		"of another key": {func(t *testing.T, release string) {
+			sig := filepath.Join(release, "clipos-core.sig")
+			text := read(t, sig)
+			id := strings.Index(text, "\nRU") + len("\nRU") + 1 // base64 of the key's, behind the algorithm
+			write(t, sig, text[:id]+"AAAA"+text[id+4:])
+		}, "no patch from 1.1.0: dist/1.1.0/clipos-core.sig: signature invalid: made with key ", "[1.0.0]"},
+		"no core": {func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-core")) },
+			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]"},
+		"no efiboot": {func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-efiboot")) },
+			"whether systemd-boot lists 1.1.0 before 1.2.0 is not known: ", "[1.1.0 1.0.0]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := t.TempDir()
+			releasetest.Copy(t, dir, copied)
+			var warnings bytes.Buffer
+			p := releasetest.Publisher(t, copied, &warnings)
+			c.change(t, p.Root.Release(releasetest.Version(t, "1.1.0")))
+			if _, err := p.Add(t.Context(), payloads.Add(t, "1.2.0")); err != nil {
+				t.Fatal(err)
+			}
+			if got := warnings.String(); !strings.HasPrefix(got, c.warning) || strings.Count(got, "\n") != 1 {
+				t.Errorf("%q, want one line that begins %q", got, c.warning)
+			}
+			from, err := p.Root.PatchesTo(releasetest.Version(t, "1.2.0"))
+			if got := fmt.Sprint(from); err != nil || got != c.patches {
+				t.Errorf("patches from %s, %v, want %s", got, err, c.patches)
+			}
+		})
+	}
+}
+
+// Who refuses by the order has to know it.
+func TestAddOrderUnknown(t *testing.T) {
 	_, p := site(t, "1.0.0")
-	core := filepath.Join(p.Root.Release(releasetest.Version(t, "1.0.0")), "clipos-core")
-	content, err := os.ReadFile(core)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content[len(content)/2] ^= 1
-	if err := os.WriteFile(core, content, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	_, err = p.Add(t.Context(), payloads.Add(t, "1.1.0"))
-	var found *publish.FindingsError
-	if !errors.As(err, &found) || found.Findings[0].File != "dist/1.0.0/clipos-core" {
-		t.Errorf("%v", err)
+	remove(t, filepath.Join(p.Root.Release(releasetest.Version(t, "1.0.0")), "clipos-efiboot"))
+	a := payloads.Add(t, "1.1.0")
+	a.RefuseBootOrder = true
+	if _, err := p.Add(t.Context(), a); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }
 
