@@ -185,18 +185,27 @@ func TestAddAfterBadRelease(t *testing.T) {
 		warning string
 		patches string
 	}{
-		"damaged core": {func(t *testing.T, release string) { damage(t, filepath.Join(release, "clipos-core")) },
-			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]"},
-		"of another key": {func(t *testing.T, release string) {
-			sig := filepath.Join(release, "clipos-core.sig")
-			text := read(t, sig)
-			id := strings.Index(text, "\nRU") + len("\nRU") + 1 // base64 of the key's, behind the algorithm
-			write(t, sig, text[:id]+"AAAA"+text[id+4:])
-		}, "no patch from 1.1.0: dist/1.1.0/clipos-core.sig: signature invalid: made with key ", "[1.0.0]"},
-		"no core": {func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-core")) },
-			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]"},
-		"no efiboot": {func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-efiboot")) },
-			"whether systemd-boot lists 1.1.0 before 1.2.0 is not known: ", "[1.1.0 1.0.0]"},
+		"damaged core": {
+			func(t *testing.T, release string) { damage(t, filepath.Join(release, "clipos-core")) },
+			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]",
+		},
+		"of another key": {
+			func(t *testing.T, release string) {
+				sig := filepath.Join(release, "clipos-core.sig")
+				text := read(t, sig)
+				id := strings.Index(text, "\nRU") + len("\nRU") + 1 // base64 of the key's, behind the algorithm
+				write(t, sig, text[:id]+"AAAA"+text[id+4:])
+			},
+			"no patch from 1.1.0: dist/1.1.0/clipos-core.sig: signature invalid: made with key ", "[1.0.0]",
+		},
+		"no core": {
+			func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-core")) },
+			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]",
+		},
+		"no efiboot": {
+			func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-efiboot")) },
+			"whether systemd-boot lists 1.1.0 before 1.2.0 is not known: ", "[1.1.0 1.0.0]",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			copied := t.TempDir()
