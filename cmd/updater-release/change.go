@@ -49,7 +49,7 @@ func add(flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		if a.Key, err = key.load(s); err != nil {
+		if a.Key, err = key.load(ctx, s); err != nil {
 			return err
 		}
 		defer a.Key.Wipe()

@@ -34,8 +34,8 @@ func (o *keyOptions) define(flags *flag.FlagSet) {
 }
 
 // load reads the secret key, and asks for its password if it has one.
-func (o *keyOptions) load(s *session) (*signing.Key, error) {
-	k, err := signing.Load(o.key, func() (string, error) { return o.password(s, "Password of "+o.key+": ") })
+func (o *keyOptions) load(ctx context.Context, s *session) (*signing.Key, error) {
+	k, err := signing.Load(o.key, func() (string, error) { return o.password(ctx, s, "Password of "+o.key+": ") })
 	if errors.Is(err, signing.ErrReadable) {
 		return nil, hinted{err, "chmod 600 " + o.key}
 	}
@@ -44,7 +44,7 @@ func (o *keyOptions) load(s *session) (*signing.Key, error) {
 
 // password reads the password from the file that was given for it, or from the
 // terminal. There is no other way: arguments and environment are seen by others.
-func (o *keyOptions) password(s *session, prompt string) (string, error) {
+func (o *keyOptions) password(ctx context.Context, s *session, prompt string) (string, error) {
 	if o.passwordFile != "" {
 		return signing.FirstLine(o.passwordFile)
 	}
@@ -52,15 +52,33 @@ func (o *keyOptions) password(s *session, prompt string) (string, error) {
 	if !isFile || !console.IsTerminal(terminal) {
 		return "", hinted{errors.New("no terminal to ask for the password"), "--password-file FILE, which may be /dev/fd/3"}
 	}
-	return askPassword(terminal, s.log, prompt)
+	return askPassword(ctx, terminal, s.log, prompt)
 }
 
 // askPassword reads a line without showing it.
-func askPassword(terminal *os.File, w io.Writer, prompt string) (string, error) {
+func askPassword(ctx context.Context, terminal *os.File, w io.Writer, prompt string) (string, error) {
+	fd := int(terminal.Fd())
+	before, err := term.GetState(fd)
+	if err := errors.Join(err, ctx.Err()); err != nil {
+		return "", err
+	}
 	fmt.Fprint(w, prompt)
-	text, err := term.ReadPassword(int(terminal.Fd()))
-	fmt.Fprintln(w)
-	return string(text), err
+	defer fmt.Fprintln(w)
+	var text []byte
+	read := make(chan error, 1)
+	go func() {
+		line, err := term.ReadPassword(fd)
+		text = line
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		return string(text), err
+	case <-ctx.Done():
+		// A signal does not end the read, which begins again. It is left to
+		// itself, as the program ends.
+		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
 }
 
 // keygen makes a key pair.
@@ -70,9 +88,12 @@ func keygen(flags *flag.FlagSet) action {
 	pubkey := flags.String("pubkey", defaultPubkey, "")
 	without := flags.Bool("no-password", false, "")
 	flags.BoolVar(without, "W", false, "") // as minisign has it
-	return func(_ context.Context, s *session) error {
-		password, err := o.newPassword(s, *without)
+	return func(ctx context.Context, s *session) error {
+		password, err := o.newPassword(ctx, s, *without)
 		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		k, err := signing.Generate(o.key, *pubkey, password)
@@ -91,11 +112,11 @@ func keygen(flags *flag.FlagSet) action {
 }
 
 // newPassword is that of a key to be made, "" for none.
-func (o *keyOptions) newPassword(s *session, without bool) (string, error) {
+func (o *keyOptions) newPassword(ctx context.Context, s *session, without bool) (string, error) {
 	if without {
 		return "", nil
 	}
-	password, err := o.password(s, "New password of "+o.key+": ")
+	password, err := o.password(ctx, s, "New password of "+o.key+": ")
 	switch {
 	case err != nil:
 		return "", err
@@ -104,7 +125,7 @@ func (o *keyOptions) newPassword(s *session, without bool) (string, error) {
 	case o.passwordFile != "":
 		return password, nil
 	}
-	again, err := o.password(s, "Once more: ")
+	again, err := o.password(ctx, s, "Once more: ")
 	if err == nil && again != password {
 		err = errors.New("the passwords differ")
 	}

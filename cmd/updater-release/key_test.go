@@ -32,13 +32,13 @@ func TestPassword(t *testing.T) {
 	}
 	write("x.key", encryptedKey)
 	t.Run("file", func(t *testing.T) {
-		k, err := (&keyOptions{key: key, passwordFile: write("right", "correct horse\n")}).load(&session{})
+		k, err := (&keyOptions{key: key, passwordFile: write("right", "correct horse\n")}).load(t.Context(), &session{})
 		if err != nil || k.ID() != "A92CEEF81CF27986" {
 			t.Error(k, err)
 		}
 	})
 	t.Run("wrong", func(t *testing.T) {
-		if _, err := (&keyOptions{key: key, passwordFile: write("wrong", "battery\n")}).load(&session{}); !errors.Is(err, signing.ErrPassword) {
+		if _, err := (&keyOptions{key: key, passwordFile: write("wrong", "battery\n")}).load(t.Context(), &session{}); !errors.Is(err, signing.ErrPassword) {
 			t.Error(err)
 		}
 	})
@@ -52,7 +52,7 @@ func TestPassword(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := keyOptions{key: key, passwordFile: "/dev/fd/" + strconv.Itoa(int(r.Fd()))}
-		if _, err := o.load(&session{}); err != nil {
+		if _, err := o.load(t.Context(), &session{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -60,7 +60,7 @@ func TestPassword(t *testing.T) {
 		terminal, screen := pty.Open(t)
 		done := make(chan error, 1)
 		go func() {
-			_, err := (&keyOptions{key: key}).load(&session{in: terminal, log: terminal})
+			_, err := (&keyOptions{key: key}).load(t.Context(), &session{in: terminal, log: terminal})
 			done <- err
 		}()
 		screen.Await(t, "Password of "+key+": ")
@@ -73,7 +73,7 @@ func TestPassword(t *testing.T) {
 		if err := os.Chmod(key, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := (&keyOptions{key: key}).load(&session{})
+		_, err := (&keyOptions{key: key}).load(t.Context(), &session{})
 		var h hinted
 		if !errors.Is(err, signing.ErrReadable) || !errors.As(err, &h) || h.hint != "chmod 600 "+key {
 			t.Error(err)

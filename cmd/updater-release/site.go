@@ -105,6 +105,8 @@ func explain(err error) error {
 		return hinted{err, "updater-release add, and updater-release list"}
 	case errors.Is(err, publish.ErrOlder):
 		return hinted{err, "--allow-older withdraws a version: machines that have it stay with it"}
+	case errors.Is(err, publish.ErrTakesAway):
+		return hinted{err, "finish that rollout first; or --allow-older withdraws it: machines that have the version stay with it"}
 	case errors.Is(err, publish.ErrBootOrder):
 		return hinted{err, "a version that systemd-boot orders behind it, or --boot-order set-default"}
 	case errors.Is(err, webroot.ErrBusy):

@@ -4,10 +4,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/clipos/updater/test/pty"
 )
@@ -50,6 +54,65 @@ func TestKeygenAsks(t *testing.T) {
 				t.Error("there is a key")
 			}
 		})
+	}
+}
+
+// An interrupt ends the question, and the terminal shows again what is typed.
+func TestInterruptedQuestion(t *testing.T) {
+	for name, answers := range map[string][]string{"New password of ": nil, "Once more: ": {"secret one\n"}} {
+		t.Run(name, func(t *testing.T) {
+			terminal, screen := pty.Open(t)
+			defer screen.Type(t, "\n") // for the read that was left
+			key := filepath.Join(t.TempDir(), "x.key")
+			ctx, interrupt := context.WithCancel(t.Context())
+			var stdout bytes.Buffer
+			done := make(chan int, 1)
+			go func() { done <- run(ctx, []string{"keygen", "--key", key}, terminal, &stdout, terminal) }()
+			for _, a := range answers {
+				screen.Await(t, "New password of "+key+": ")
+				screen.Type(t, a)
+			}
+			screen.Await(t, name)
+			for echoes(t, terminal) { // not asked yet
+				runtime.Gosched()
+			}
+			interrupt()
+			screen.Await(t, "error: context canceled\r\n")
+			if status := <-done; status != exitError || stdout.Len() > 0 {
+				t.Errorf("%d %q", status, stdout.String())
+			}
+			if !echoes(t, terminal) {
+				t.Error("the terminal does not show what is typed")
+			}
+			if _, err := os.Stat(key); err == nil {
+				t.Error("there is a key")
+			}
+		})
+	}
+}
+
+// echoes tells whether a terminal shows what is typed.
+func echoes(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+// An interrupt that comes before there is anything to ask leaves no key.
+func TestKeygenInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	key := filepath.Join(t.TempDir(), "x.key")
+	var stdout, stderr bytes.Buffer
+	status := run(ctx, []string{"keygen", "--no-password", "--key", key, "--pubkey", key + ".pub"}, nil, &stdout, &stderr)
+	if status != exitError || stderr.String() != "error: context canceled\n" {
+		t.Errorf("%d %q", status, stderr.String())
+	}
+	if _, err := os.Stat(key); err == nil {
+		t.Error("there is a key")
 	}
 }
 

@@ -25,7 +25,7 @@ Verbs:
       --channel NAME      which channel (default stable)
       --percent N         to so many of its machines (default 100), the rest stays
                           with what all of them see
-      --allow-older       go back
+      --allow-older       go back, or to fewer machines
   list                  the releases, and who is offered them
   prune                 remove releases: not what is offered, nor the bases of
                         patches to it or to a release that is kept

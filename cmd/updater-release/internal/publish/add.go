@@ -168,8 +168,12 @@ func (m *making) checkOrder(context.Context) error {
 			continue
 		}
 		before, err := m.entry(v, filepath.Join(m.Root.Release(v), m.Root.Efiboot()))
-		if err != nil {
+		if err != nil && m.RefuseBootOrder {
 			return err
+		}
+		if err != nil {
+			m.Warn("whether systemd-boot lists %s before %s is not known: %v", v, m.Version, err)
+			continue
 		}
 		menu := []efi.Entry{before, added}
 		if efi.Sort(menu); menu[0].File == added.File {
@@ -240,9 +244,15 @@ func (m *making) patch(ctx context.Context) error {
 
 // patchFrom makes one patch, unless the compressed image is smaller.
 func (m *making) patchFrom(ctx context.Context, from policy.Version) error {
-	// A patch from an image that no machine has would be of no use.
-	if findings, err := m.auditor().Core(ctx, from); err != nil || len(findings) > 0 {
-		return errors.Join(err, asError(findings))
+	findings, err := m.auditor().Core(ctx, from)
+	if err != nil {
+		return err
+	}
+	if len(findings) > 0 {
+		// A patch from an image that no machine has would be of no use. What is
+		// published does not change: the next release has to do without it.
+		m.Warn("no patch from %s: %s", from, findings[0])
+		return nil
 	}
 	base, baseDone, err := webroot.Open(filepath.Join(m.Root.Release(from), m.Root.Core()))
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/clipos/updater/cmd/updater-release/internal/audit"
 	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/policy"
 )
@@ -16,7 +15,8 @@ type Promotion struct {
 	Version policy.Version
 	Channel string
 	Percent int
-	// AllowOlder: the channel may go back.
+	// AllowOlder: the channel may go back, and what part of it is offered may
+	// be taken away.
 	AllowOlder bool
 }
 
@@ -37,35 +37,76 @@ func (p *Publisher) promote(ctx context.Context, o Promotion) (channels.Channel,
 	if err != nil {
 		return channels.Channel{}, err
 	}
-	before, _ := file.Channel(o.Channel)
-	if o.Version.Compare(before.Version) < 0 && !o.AllowOlder {
-		return channels.Channel{}, fmt.Errorf("%s: %w: %s", o.Version, ErrOlder, before.Version)
-	}
 	changed, err := file.Promote(o.Channel, o.Version, o.Percent)
 	if err != nil {
 		return channels.Channel{}, err
 	}
-	if err := p.judge(ctx, o.Version, p.Root.Release(o.Version)); err != nil {
+	before, _ := file.Channel(o.Channel)
+	if err := o.allowed(before.Rollout); err != nil {
+		return channels.Channel{}, err
+	}
+	document, err := p.newDocument(changed)
+	if err != nil {
+		return channels.Channel{}, err
+	}
+	if err := p.judgeOffered(ctx, o.Version, document); err != nil {
 		return channels.Channel{}, err
 	}
 	if err := p.Root.ReplaceFile(p.ChannelsFile, changed.Text()); err != nil {
 		return channels.Channel{}, err
 	}
 	after, _ := changed.Channel(o.Channel)
-	stable, _ := changed.Channel(channels.Stable)
-	document, err := p.document()
-	settled := stable.Settled()
-	if err != nil || !settled.IsZero() && settled.Compare(document) != 0 {
-		// One that cannot be read offers nothing and is replaced too.
-		return after, p.Root.Offer(settled)
+	if document.IsZero() {
+		return after, nil
 	}
-	return after, nil
+	return after, p.Root.Offer(document)
 }
 
-// asError is nil when nothing was found.
-func asError(findings []audit.Finding) error {
-	if len(findings) == 0 {
+// allowed fails when machines would be offered less than before, unless that is
+// what is wanted.
+func (o Promotion) allowed(before channels.Rollout) error {
+	order := o.Version.Compare(before.Version)
+	unfinished := 0 < before.Percent && before.Percent < 100
+	switch {
+	case o.AllowOlder:
+		return nil
+	case order < 0:
+		return fmt.Errorf("%s: %w: %s", o.Version, ErrOlder, before.Version)
+	case order == 0 && o.Percent < before.Percent, order > 0 && unfinished && o.Percent < 100:
+		// Another version has other machines for its first.
+		return fmt.Errorf("%s to %d %%: %w: %s to %d %%", o.Version, o.Percent, ErrTakesAway, before.Version, before.Percent)
+	}
+	return nil
+}
+
+// newDocument is the version that the version document has to be replaced to
+// offer, zero when it stays as it is.
+func (p *Publisher) newDocument(changed *channels.File) (policy.Version, error) {
+	stable, _ := changed.Channel(channels.Stable)
+	settled := stable.Settled()
+	document, err := p.document()
+	switch {
+	case settled.IsZero():
+		return policy.Version{}, err // there is nothing to replace it with
+	case err == nil && settled.Compare(document) == 0:
+		return policy.Version{}, nil
+	}
+	// One that cannot be read offers nothing and is replaced too.
+	return settled, nil
+}
+
+// judgeOffered fails unless what is about to be offered is there and as it
+// should be: the promoted version, and that of the new version document, which
+// is another one while there is a rest.
+func (p *Publisher) judgeOffered(ctx context.Context, promoted, document policy.Version) error {
+	if err := p.judge(ctx, promoted, p.Root.Release(promoted)); err != nil {
+		return err
+	}
+	if document.IsZero() || document.Compare(promoted) == 0 {
 		return nil
 	}
-	return &FindingsError{findings}
+	if !p.Root.Has(document) {
+		return fmt.Errorf("%s, which stable is offered, %w", document, ErrNotThere)
+	}
+	return p.judge(ctx, document, p.Root.Release(document))
 }

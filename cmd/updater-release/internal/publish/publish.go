@@ -19,7 +19,7 @@
 // # Offering
 //
 // The channels file is replaced first and the version document last, and only
-// after the release has been judged once more. In between a server without
+// after the releases they lead to have been judged once more. In between a server without
 // rules for channels offers what it did before.
 //
 // # Removing
@@ -45,6 +45,7 @@ var (
 	ErrNotThere  = errors.New("is not in the web root")
 	ErrBootOrder = errors.New("systemd-boot would not start it by default")
 	ErrOlder     = errors.New("older than what the channel is offered")
+	ErrTakesAway = errors.New("takes away what a part of the channel is offered")
 )
 
 // Publisher changes one web root.
@@ -116,5 +117,9 @@ func (p *Publisher) document() (policy.Version, error) {
 	if err != nil {
 		return policy.Version{}, err
 	}
-	return updater.ParseVersionDocument(text)
+	v, err := updater.ParseVersionDocument(text)
+	if err != nil {
+		return policy.Version{}, fmt.Errorf("%s: %w", p.Root.Document(), err)
+	}
+	return v, nil
 }

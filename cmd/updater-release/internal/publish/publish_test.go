@@ -176,22 +176,65 @@ func TestAddRefused(t *testing.T) {
 	}
 }
 
-// A damaged base is not what machines have.
-func TestAddDamagedBase(t *testing.T) {
+// A release that is not as it should be does not keep the next one out. There
+// is no patch from it: its image is not what machines have.
+func TestAddAfterBadRelease(t *testing.T) {
+	dir, _ := site(t, "1.0.0", "1.1.0")
+	for name, c := range map[string]struct {
+		change  func(t *testing.T, release string) // 1.1.0
+		warning string
+		patches string
+	}{
+		"damaged core": {
+			func(t *testing.T, release string) { damage(t, filepath.Join(release, "clipos-core")) },
+			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]",
+		},
+		"of another key": {
+			func(t *testing.T, release string) {
+				sig := filepath.Join(release, "clipos-core.sig")
+				text := read(t, sig)
+				id := strings.Index(text, "\nRU") + len("\nRU") + 1 // base64 of the key's, behind the algorithm
+				write(t, sig, text[:id]+"AAAA"+text[id+4:])
+			},
+			"no patch from 1.1.0: dist/1.1.0/clipos-core.sig: signature invalid: made with key ", "[1.0.0]",
+		},
+		"no core": {
+			func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-core")) },
+			"no patch from 1.1.0: dist/1.1.0/clipos-core: ", "[1.0.0]",
+		},
+		"no efiboot": {
+			func(t *testing.T, release string) { remove(t, filepath.Join(release, "clipos-efiboot")) },
+			"whether systemd-boot lists 1.1.0 before 1.2.0 is not known: ", "[1.1.0 1.0.0]",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := t.TempDir()
+			releasetest.Copy(t, dir, copied)
+			var warnings bytes.Buffer
+			p := releasetest.Publisher(t, copied, &warnings)
+			c.change(t, p.Root.Release(releasetest.Version(t, "1.1.0")))
+			if _, err := p.Add(t.Context(), payloads.Add(t, "1.2.0")); err != nil {
+				t.Fatal(err)
+			}
+			if got := warnings.String(); !strings.HasPrefix(got, c.warning) || strings.Count(got, "\n") != 1 {
+				t.Errorf("%q, want one line that begins %q", got, c.warning)
+			}
+			from, err := p.Root.PatchesTo(releasetest.Version(t, "1.2.0"))
+			if got := fmt.Sprint(from); err != nil || got != c.patches {
+				t.Errorf("patches from %s, %v, want %s", got, err, c.patches)
+			}
+		})
+	}
+}
+
+// Who refuses by the order has to know it.
+func TestAddOrderUnknown(t *testing.T) {
 	_, p := site(t, "1.0.0")
-	core := filepath.Join(p.Root.Release(releasetest.Version(t, "1.0.0")), "clipos-core")
-	content, err := os.ReadFile(core)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content[len(content)/2] ^= 1
-	if err := os.WriteFile(core, content, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	_, err = p.Add(t.Context(), payloads.Add(t, "1.1.0"))
-	var found *publish.FindingsError
-	if !errors.As(err, &found) || found.Findings[0].File != "dist/1.0.0/clipos-core" {
-		t.Errorf("%v", err)
+	remove(t, filepath.Join(p.Root.Release(releasetest.Version(t, "1.0.0")), "clipos-efiboot"))
+	a := payloads.Add(t, "1.1.0")
+	a.RefuseBootOrder = true
+	if _, err := p.Add(t.Context(), a); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }
 
@@ -277,6 +320,139 @@ func TestPromoteRefused(t *testing.T) {
 				t.Errorf("the document offers %s", got)
 			}
 		})
+	}
+}
+
+// The version document leads to a release that is there and was judged, also
+// when another one is promoted; else nothing is changed.
+func TestPromoteJudgesDocument(t *testing.T) {
+	const (
+		rest = "[channel.stable]\nversion = \"1.1.0\"\npercent = 10\nprevious = \"1.0.0\"\n"
+		good = "version = \"1.0.0\"\n"
+		old  = "version = \"1.1.0\"\n"
+	)
+	nothing := func(*testing.T, string) {}
+	damaged := func(t *testing.T, release string) { damage(t, filepath.Join(release, "clipos-core")) }
+	dir, p := site(t, "1.0.0")
+	a := payloads.Add(t, "1.1.0")
+	a.Patches = 0 // which would be judged with their base
+	if _, err := p.Add(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		channel, stable, document string
+		change                    func(t *testing.T, release string) // 1.0.0
+		want                      error
+	}{
+		"of a part":               {"stable", rest, old, nothing, nil},
+		"of another channel":      {"beta", rest, old, nothing, nil},
+		"unreadable, replaced":    {"beta", rest, "version", nothing, nil},
+		"gone, of a part":         {"stable", rest, old, remove, publish.ErrNotThere},
+		"gone, another channel":   {"beta", rest, old, remove, publish.ErrNotThere},
+		"damaged, of a part":      {"stable", rest, old, damaged, new(publish.FindingsError)},
+		"damaged, another":        {"beta", rest, old, damaged, new(publish.FindingsError)},
+		"damaged, offered before": {"beta", rest, good, damaged, nil},
+		"unreadable, none to be":  {"beta", "", "version", nothing, updater.ErrInvalidVersion},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := t.TempDir()
+			releasetest.Copy(t, dir, copied)
+			p := releasetest.Publisher(t, copied, new(bytes.Buffer))
+			file := "product = \"clipos\"\n" + c.stable + "[channel.beta]\n"
+			write(t, p.ChannelsFile, file)
+			write(t, p.Root.Document(), c.document)
+			c.change(t, p.Root.Release(releasetest.Version(t, "1.0.0")))
+			o := publish.Promotion{Version: releasetest.Version(t, "1.1.0"), Channel: c.channel, Percent: 20}
+			if c.stable == "" {
+				o.Percent = 100
+			}
+			_, err := p.Promote(t.Context(), o)
+			var found *publish.FindingsError
+			if !errors.Is(err, c.want) && !(errors.As(c.want, &found) && errors.As(err, &found)) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			want := good
+			if c.want != nil {
+				want = c.document
+			}
+			if got := read(t, p.Root.Document()); got != want {
+				t.Errorf("the document is %q, want %q", got, want)
+			}
+			if changed := read(t, p.ChannelsFile) != file; changed != (c.want == nil) {
+				t.Errorf("the channels file: changed %t", changed)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a part of the machines is offered is only taken away when that is
+// wanted.
+func TestPromoteTakesAway(t *testing.T) {
+	dir, _ := site(t, "1.0.0", "1.1.0", "1.2.0")
+	const rollout = "product = \"clipos\"\n[channel.stable]\nversion = \"1.1.0\"\npercent = %d\nprevious = \"1.0.0\"\n"
+	for name, c := range map[string]struct {
+		before  int
+		version string
+		percent int
+		want    error
+	}{
+		"grows":                       {50, "1.1.0", 51, nil},
+		"again":                       {50, "1.1.0", 50, nil},
+		"shrinks":                     {50, "1.1.0", 49, publish.ErrTakesAway},
+		"to none":                     {1, "1.1.0", 0, publish.ErrTakesAway},
+		"the next for some":           {1, "1.2.0", 99, publish.ErrTakesAway},
+		"the next for all":            {99, "1.2.0", 100, nil},
+		"the next after a withdrawal": {0, "1.2.0", 1, nil},
+		"older":                       {50, "1.0.0", 100, publish.ErrOlder},
+	} {
+		for _, allow := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, allowed %t", name, allow), func(t *testing.T) {
+				copied := t.TempDir()
+				releasetest.Copy(t, dir, copied)
+				p := releasetest.Publisher(t, copied, new(bytes.Buffer))
+				before := fmt.Sprintf(rollout, c.before)
+				write(t, p.ChannelsFile, before)
+				_, err := p.Promote(t.Context(), publish.Promotion{
+					Version: releasetest.Version(t, c.version), Channel: "stable", Percent: c.percent, AllowOlder: allow,
+				})
+				want := c.want
+				if allow {
+					want = nil
+				}
+				if !errors.Is(err, want) {
+					t.Errorf("%v, want %v", err, want)
+				}
+				if want != nil && read(t, p.ChannelsFile) != before {
+					t.Error("the channels file has changed")
+				}
+			})
+		}
 	}
 }
 
