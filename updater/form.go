@@ -115,9 +115,7 @@ func (r *run) sizeBytes(ctx context.Context, s signed, kind payloadKind, limit i
 // One that spares nothing is an error.
 func (r *run) measure(ctx context.Context, o offer, f *form) (there bool, err error) {
 	f.sizeBytes, err = r.server.sizeBytes(ctx, o.version, f.kind)
-	// Some servers forbid what is not there. One that tells the plain image's
-	// size would tell this one too.
-	if isNotFound(err) || err == nil && f.sizeBytes < 0 && o.coreBytes >= 0 {
+	if isNotFound(err) {
 		return false, nil
 	}
 	if limit := o.maxBytes(*f); err == nil && f.sizeBytes > limit {
