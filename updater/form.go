@@ -190,11 +190,7 @@ func (r *run) makeRoom(o offer) error {
 	if err != nil || next.sizeBytes >= 0 && next.sizeBytes-have <= free-cacheReserveBytes {
 		return err
 	}
-	keep := []string{cacheName(o.version, kindEFIBoot)}
-	for _, f := range o.forms {
-		keep = append(keep, cacheName(o.version, f.kind))
-	}
-	return r.cache.Keep(keep...)
+	return r.keepForms(o.version, o.forms)
 }
 
 func (r *run) fetchForm(ctx context.Context, o offer) (*verified, error) {

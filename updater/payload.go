@@ -74,14 +74,20 @@ func (r *run) checkLength(s signed, kind payloadKind, declared, limit int64) err
 // of this one is used, in whatever form it is.
 func (r *run) beginFetching(ctx context.Context, s signed) (offer, error) {
 	r.progress.enter(s.version.String(), StageFetching)
-	keep := []string{cacheName(s.version, kindEFIBoot), cacheName(s.version, kindCore)}
-	for _, f := range r.compactForms() {
-		keep = append(keep, cacheName(s.version, f.kind))
-	}
-	if err := r.cache.Keep(keep...); err != nil {
+	if err := r.keepForms(s.version, append(r.compactForms(), form{kind: kindCore})); err != nil {
 		return offer{}, err
 	}
 	return r.offers(ctx, s)
+}
+
+// keepForms removes everything from the cache but the EFI binary of a release
+// and its core image in these forms.
+func (r *run) keepForms(v policy.Version, forms []form) error {
+	keep := []string{cacheName(v, kindEFIBoot)}
+	for _, f := range forms {
+		keep = append(keep, cacheName(v, f.kind))
+	}
+	return r.cache.Keep(keep...)
 }
 
 // fetch is the first half of step 3, for the form that is offered first.
