@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clipos/updater/test/manual"
 	"github.com/clipos/updater/test/shells"
 )
 
@@ -44,26 +45,6 @@ func optionsOf(name string) (options []string) {
 	return options
 }
 
-// found are the first groups of all matches, sorted, each once.
-func found(pattern, text string) (words []string) {
-	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
-		words = append(words, m[1])
-	}
-	slices.Sort(words)
-	return slices.Compact(words)
-}
-
-// section is what is between a heading and the next.
-func section(t *testing.T, text, heading, next string) string {
-	t.Helper()
-	_, after, ok := strings.Cut(text, heading)
-	if !ok {
-		t.Fatalf("no %q", heading)
-	}
-	before, _, _ := strings.Cut(after, next)
-	return before
-}
-
 func page(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(manPage)
@@ -85,18 +66,18 @@ func TestDocumented(t *testing.T) {
 	slices.Sort(all)
 	all = slices.DeleteFunc(slices.Compact(all), func(o string) bool { return o == "-W" }) // beside --no-password
 	for name, c := range map[string][]string{
-		"usage":       found(`(?m)^ +(--[a-z-]+)`, usage),
-		"manual page": found(`(?m)^\*\*(--[a-z-]+)\*\*(?: \*[A-Z]+\*)?\n: `, section(t, page(t), "# OPTIONS", "\n# ")),
+		"usage":       manual.Found(`(?m)^ +(--[a-z-]+)`, usage),
+		"manual page": manual.Found(`(?m)^\*\*(--[a-z-]+)\*\*(?: \*[A-Z]+\*)?\n: `, manual.Section(t, page(t), "# OPTIONS", "\n# ")),
 	} {
 		if !slices.Equal(c, all) {
 			t.Errorf("%s: %q, there are %q", name, c, all)
 		}
 	}
 	var inUsage, inPage []string
-	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+(?: \[?[A-Z]+(?:\.\.\.)?\]?)?)  `).FindAllStringSubmatch(section(t, usage, "Verbs:", "\n\n"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+(?: \[?[A-Z]+(?:\.\.\.)?\]?)?)  `).FindAllStringSubmatch(manual.Section(t, usage, "Verbs:", "\n\n"), -1) {
 		inUsage = append(inUsage, m[1])
 	}
-	for _, m := range regexp.MustCompile(`(?m)^\*\*([a-z]+)\*\*(?: \*([A-Z]+(?:\.\.\.)?)\*)?\n: `).FindAllStringSubmatch(section(t, page(t), "# VERBS", "\n# "), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\*\*([a-z]+)\*\*(?: \*([A-Z]+(?:\.\.\.)?)\*)?\n: `).FindAllStringSubmatch(manual.Section(t, page(t), "# VERBS", "\n# "), -1) {
 		inPage = append(inPage, strings.TrimSpace(m[1]+" "+m[2]))
 	}
 	if !slices.Equal(inUsage, there) || !slices.Equal(inPage, there) {
@@ -109,16 +90,16 @@ func TestDocumented(t *testing.T) {
 func TestUsageOfVerbs(t *testing.T) {
 	of := map[string][]string{}
 	verb := ""
-	for line := range strings.Lines(section(t, usage, "Verbs:", "\n\n")) {
+	for line := range strings.Lines(manual.Section(t, usage, "Verbs:", "\n\n")) {
 		if m := regexp.MustCompile(`^  ([a-z]+)`).FindStringSubmatch(line); m != nil {
 			verb = m[1]
 		}
-		of[verb] = append(of[verb], found(`^ {6}(--[a-z-]+)`, line)...)
-		of[verb] = append(of[verb], found(`, (-[A-Z]) `, line)...)
+		of[verb] = append(of[verb], manual.Found(`^ {6}(--[a-z-]+)`, line)...)
+		of[verb] = append(of[verb], manual.Found(`, (-[A-Z]) `, line)...)
 	}
 	for _, m := range regexp.MustCompile(`(?ms)^Options of ([a-z, ]+):\n(.*?)\n\n`).FindAllStringSubmatch(usage, -1) {
 		for _, v := range regexp.MustCompile(`, | and `).Split(m[1], -1) {
-			of[v] = append(of[v], found(`(?m)^  (--[a-z-]+)`, m[2])...)
+			of[v] = append(of[v], manual.Found(`(?m)^  (--[a-z-]+)`, m[2])...)
 		}
 	}
 	of["add"] = append(of["add"], "--allow-older", "--percent") // "as promote does"
@@ -132,8 +113,8 @@ func TestUsageOfVerbs(t *testing.T) {
 
 // The manual page names the same keys of the JSON output as the usage text.
 func TestJSONIsInTheManualPage(t *testing.T) {
-	output := section(t, page(t), "# JSON OUTPUT", "\n# ")
-	for _, key := range found(`\b([a-z]+(?:_[a-z]+)+)\b`, section(t, usage, "JSON: ", "\x00")) {
+	output := manual.Section(t, page(t), "# JSON OUTPUT", "\n# ")
+	for _, key := range manual.Found(`\b([a-z]+(?:_[a-z]+)+)\b`, manual.Section(t, usage, "JSON: ", "\x00")) {
 		if !regexp.MustCompile(`\b` + key + `\b`).MatchString(output) {
 			t.Errorf("%s is not in the manual page", key)
 		}

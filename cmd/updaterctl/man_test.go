@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clipos/updater/test/manual"
 	"github.com/clipos/updater/test/shells"
 )
 
@@ -44,26 +45,6 @@ func verbNames() (names []string) {
 	return names
 }
 
-// found are the first groups of all matches, sorted, each once.
-func found(pattern, text string) (words []string) {
-	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
-		words = append(words, m[1])
-	}
-	slices.Sort(words)
-	return slices.Compact(words)
-}
-
-// section is what is between a heading and the next.
-func section(t *testing.T, text, heading, next string) string {
-	t.Helper()
-	_, after, ok := strings.Cut(text, heading)
-	if !ok {
-		t.Fatalf("no %q", heading)
-	}
-	before, _, _ := strings.Cut(after, next)
-	return before
-}
-
 // The usage text and the manual page have the verbs and options there are, and
 // no others, in the same order.
 func TestDocumented(t *testing.T) {
@@ -79,18 +60,18 @@ func TestDocumented(t *testing.T) {
 	}
 	slices.Sort(all)
 	for name, c := range map[string][]string{
-		"usage":       found(`(?m)^ +(--[a-z-]+)`, usage),
-		"manual page": found(`(?m)^\*\*(--[a-z-]+)\*\*( \*[A-Z]+\*)?\n: `, section(t, page, "# OPTIONS", "\n# ")),
+		"usage":       manual.Found(`(?m)^ +(--[a-z-]+)`, usage),
+		"manual page": manual.Found(`(?m)^\*\*(--[a-z-]+)\*\*( \*[A-Z]+\*)?\n: `, manual.Section(t, page, "# OPTIONS", "\n# ")),
 	} {
 		if !slices.Equal(c, all) {
 			t.Errorf("%s: %q, there are %q", name, c, all)
 		}
 	}
 	var inUsage, inPage []string
-	for _, m := range regexp.MustCompile(`(?m)^  ([a-z-]+( \[?[A-Z]+\]?)?)  `).FindAllStringSubmatch(section(t, usage, "Verbs:", "\n\n"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z-]+( \[?[A-Z]+\]?)?)  `).FindAllStringSubmatch(manual.Section(t, usage, "Verbs:", "\n\n"), -1) {
 		inUsage = append(inUsage, m[1])
 	}
-	for _, m := range regexp.MustCompile(`(?m)^\*\*([a-z-]+)\*\*(?:( \[?)\*([A-Z]+)\*(\]?))?\n: `).FindAllStringSubmatch(section(t, page, "# VERBS", "\n# "), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\*\*([a-z-]+)\*\*(?:( \[?)\*([A-Z]+)\*(\]?))?\n: `).FindAllStringSubmatch(manual.Section(t, page, "# VERBS", "\n# "), -1) {
 		inPage = append(inPage, strings.Join(m[1:], ""))
 	}
 	var there []string
@@ -108,8 +89,8 @@ func TestJSONIsInTheManualPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := section(t, string(text), "# JSON OUTPUT", "\n# ")
-	for _, key := range found(`\b([a-z]+(?:_[a-z]+)+)\b`, section(t, usage, "JSON: ", "\x00")) {
+	page := manual.Section(t, string(text), "# JSON OUTPUT", "\n# ")
+	for _, key := range manual.Found(`\b([a-z]+(?:_[a-z]+)+)\b`, manual.Section(t, usage, "JSON: ", "\x00")) {
 		if !regexp.MustCompile(`\b` + key + `\b`).MatchString(page) {
 			t.Errorf("%s is not in the manual page", key)
 		}
