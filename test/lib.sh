@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What demo and bench share, to be sourced: a working folder, processes that
+# What demo and benchmarks share, to be sourced: a working folder, processes that
 # end with the script, and a whole fake system in a folder.
 set -euo pipefail
 
@@ -62,6 +62,38 @@ wait_for() {
 		sleep 0.1
 	done
 	die "waited in vain for: $*"
+}
+
+# start_nginx starts an nginx with one worker in $work, which must have what
+# standard input, the content of its http block, names.
+start_nginx() {
+	mkdir -p "$work/tmp"
+	cat >"$work/nginx.conf" <<-END
+		user $(id -un);
+		daemon off;
+		worker_processes 1;
+		pid nginx.pid;
+		events { worker_connections 1024; }
+		http {
+		  client_body_temp_path tmp;
+		  proxy_temp_path tmp;
+		  fastcgi_temp_path tmp;
+		  uwsgi_temp_path tmp;
+		  scgi_temp_path tmp;
+		$(cat)
+		}
+	END
+	spawn nginx nginx -p "$work" -c nginx.conf -e "$work/nginx.log"
+}
+
+# free_port prints a port of the loopback interface where nobody listens: nginx
+# cannot take one by itself.
+free_port() {
+	local port=18543
+	while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+		((++port))
+	done
+	echo "$port"
 }
 
 # stop PID ends a program that was spawned and returns its exit status.
