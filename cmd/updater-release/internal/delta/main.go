@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 
@@ -23,9 +24,9 @@ import (
 )
 
 const usage = `usage: delta make LEVEL BASE RESULT PATCH
-       delta apply WORKERS BASE PATCH       rebuild, verify, write nothing
+       delta apply WORKERS BASE PATCH OUT   rebuild twice, as an update does: hash, then write
        delta compress LEVEL IMAGE ZST
-       delta decompress IMAGE ZST           unpack, verify, write nothing
+       delta decompress ZST OUT             unpack twice: hash, then write
        delta blocks BASE RESULT             bytes to fetch of a block-hash index`
 
 func main() {
@@ -33,7 +34,7 @@ func main() {
 		args int
 		run  func(context.Context, []string) error
 	}{
-		"make": {4, make_}, "apply": {3, apply}, "compress": {3, compress}, "decompress": {2, decompress},
+		"make": {4, make_}, "apply": {4, apply}, "compress": {3, compress}, "decompress": {2, decompress},
 		"blocks": {2, blocks},
 	}
 	if len(os.Args) < 2 || verbs[os.Args[1]].run == nil || len(os.Args)-2 != verbs[os.Args[1]].args {
@@ -85,17 +86,32 @@ func apply(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	digest, err := blake2b.New512(nil)
+	digest, err := twice(args[3], func(write func([]byte) error) error { return p.Rebuild(ctx, base, workers, write) })
 	if err != nil {
 		return err
 	}
-	if err := p.Rebuild(ctx, base, workers, func(b []byte) error { digest.Write(b); return nil }); err != nil {
-		return err
-	}
-	if want := p.Header().Result.BLAKE2b; !bytes.Equal(digest.Sum(nil), want[:]) {
+	if want := p.Header().Result.BLAKE2b; !bytes.Equal(digest, want[:]) {
 		return errors.New("the result is another image")
 	}
 	return nil
+}
+
+// twice makes an image as an update does: first only to hash it, then into the
+// file at path, which it flushes. It returns the hash.
+func twice(path string, image func(write func([]byte) error) error) ([]byte, error) {
+	digest, err := blake2b.New512(nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := image(func(b []byte) error { digest.Write(b); return nil }); err != nil {
+		return nil, err
+	}
+	out, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	err = image(func(b []byte) error { _, err := out.Write(b); return err })
+	return digest.Sum(nil), errors.Join(err, out.Sync(), out.Close())
 }
 
 func compress(ctx context.Context, args []string) error {
@@ -115,32 +131,18 @@ func compress(ctx context.Context, args []string) error {
 }
 
 func decompress(ctx context.Context, args []string) error {
-	image, err := open(args[0])
+	file, err := os.Open(args[0])
 	if err != nil {
 		return err
 	}
-	want, err := blake2b.New512(nil)
-	if err != nil {
+	_, err = twice(args[1], func(write func([]byte) error) error {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		_, err := patch.Decompress(ctx, file, math.MaxInt64, write)
 		return err
-	}
-	if _, err := io.Copy(want, io.NewSectionReader(image, 0, image.SizeBytes)); err != nil {
-		return err
-	}
-	file, err := os.Open(args[1])
-	if err != nil {
-		return err
-	}
-	got, err := blake2b.New512(nil)
-	if err != nil {
-		return err
-	}
-	if _, err := patch.Decompress(ctx, file, image.SizeBytes, func(b []byte) error { got.Write(b); return nil }); err != nil {
-		return err
-	}
-	if !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
-		return errors.New("the result is another image")
-	}
-	return nil
+	})
+	return err
 }
 
 // blocks counts what of the result is not, at any offset that is a multiple of
