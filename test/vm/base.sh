@@ -60,6 +60,8 @@ users() {
 	echo 'operator:x:1000:1000::/:/bin/sh' >>etc/passwd
 	echo 'anybody:x:1001:1001::/:/bin/sh' >>etc/passwd
 	printf 'operator:x:1000:\nanybody:x:1001:\n' >>etc/group
+	# Without a line there PAM lets nobody in, a user's own systemd included.
+	printf 'operator:*:1::::::\nanybody:*:1::::::\n' >>etc/shadow
 }
 
 hook() {
