@@ -96,8 +96,9 @@ load: ## how many machines one nginx worker serves, see docs/fleet.md
 	@test/load
 
 .PHONY: lint
-lint: $(GOLANGCI_DIR)/golangci-lint ## linters, formatting, modules, shell scripts
+lint: ## linters, formatting, modules, shell scripts
 	@test/setup lint
+	@$(MAKE) $(GOLANGCI_DIR)/golangci-lint
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go mod verify
 	go mod tidy -diff
@@ -178,6 +179,7 @@ deb: ## Debian packages in build/deb
 deps: build/dist/updater-$(VERSION)-deps.tar.xz ## of the archives of make dist the one with the modules, without git too
 
 build/dist/updater-$(VERSION)-deps.tar.xz:
+	@test/setup deps
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/deps $@
 
 .PHONY: gentoo

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 module github.com/clipos/updater
 
 go 1.26.0

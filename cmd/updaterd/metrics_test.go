@@ -202,7 +202,7 @@ func TestMetricsOfAnUpdate(t *testing.T) {
 		bytes += info.Size()
 	}
 	for _, line := range []string{
-		fmt.Sprintf(`clipos_updater_fetched_bytes_total{source="plain"} %v`, float64(bytes)),
+		fmt.Sprintf(`clipos_updater_fetched_bytes_total %v`, float64(bytes)),
 		fmt.Sprintf(`clipos_updater_version_info{role="pending",version=%q} 1`, newer),
 		`clipos_updater_state{state="reboot-required"} 1`,
 		`clipos_updater_update_duration_seconds_count{result="installed"} 1`,

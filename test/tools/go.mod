@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 // Tools that make a release and are in no program. A module of its own pins
 // them, and what they are made of, without a line in ours.
 module github.com/clipos/updater/test/tools

@@ -42,9 +42,6 @@ import (
 // namespace begins the name of every metric of ours.
 const namespace = "clipos_updater"
 
-// sourcePlain is where bytes come from that are fetched as they are published.
-const sourcePlain = "plain"
-
 // Metrics is what monitoring may know. It is a publisher of the daemon's.
 type Metrics struct {
 	registry *prometheus.Registry
@@ -52,7 +49,7 @@ type Metrics struct {
 
 	transactions *prometheus.CounterVec
 	failures     *prometheus.CounterVec
-	fetched      *prometheus.CounterVec
+	fetched      prometheus.Counter
 	updates      *prometheus.HistogramVec
 	stages       *prometheus.HistogramVec
 
@@ -70,8 +67,10 @@ func New(daemonVersion string) *Metrics {
 			"Updates that have ended, by how.", "result"),
 		failures: newCounters("errors_total",
 			"Errors that a check or an update ended with, by public name.", "name"),
-		fetched: newCounters("fetched_bytes_total",
-			"Bytes of payloads that came from the server, counted when an update ends.", "source"),
+		fetched: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "fetched_bytes_total",
+			Help: "Bytes of payloads that came from the server, in whichever form, counted when an update ends.",
+		}),
 		updates: newDurations("update_duration_seconds",
 			"How long updates took, by how they ended.", "result"),
 		stages: newDurations("stage_duration_seconds",
@@ -92,7 +91,6 @@ func (m *Metrics) begin() {
 	} {
 		m.transactions.WithLabelValues(string(r))
 	}
-	m.fetched.WithLabelValues(sourcePlain)
 }
 
 func newCounters(name, help, label string) *prometheus.CounterVec {
@@ -130,7 +128,7 @@ func (m *Metrics) Emit(e updater.Event) {
 	}
 	result := string(m.result(completed))
 	m.transactions.WithLabelValues(result).Inc()
-	m.fetched.WithLabelValues(sourcePlain).Add(float64(max(0, completed.FetchedBytes)))
+	m.fetched.Add(float64(max(0, completed.FetchedBytes)))
 	if completed.Transaction == m.watch.transaction {
 		m.updates.WithLabelValues(result).Observe(time.Since(m.watch.began).Seconds())
 		m.watch = stopwatch{}

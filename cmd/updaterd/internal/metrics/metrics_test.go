@@ -73,7 +73,7 @@ func wantShown(t *testing.T, m *Metrics, want string) {
 }
 
 const untouched = `
-fetched_bytes_total{source=plain} 0
+fetched_bytes_total{} 0
 transactions_total{result=cancelled} 0
 transactions_total{result=failed} 0
 transactions_total{result=fetched} 0
@@ -91,7 +91,7 @@ func TestOverview(t *testing.T) {
 	}{
 		{"idle", overview(), `
 failed_versions{} 0
-fetched_bytes_total{source=plain} 0
+fetched_bytes_total{} 0
 held{} 0
 info{os=clipos,running=5.0.0-alpha.1,version=1.2.3} 1
 last_check_timestamp_seconds{} 0
@@ -118,7 +118,7 @@ version_info{role=running,version=5.0.0-alpha.1} 1
 blocker{code=held} 1
 blocker{code=mode} 1
 failed_versions{} 2
-fetched_bytes_total{source=plain} 0
+fetched_bytes_total{} 0
 held{} 1
 info{os=clipos,running=5.0.0-alpha.1,version=1.2.3} 1
 last_check_timestamp_seconds{} 1.7000000005e+09
@@ -187,7 +187,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// counts are the counters that are not 0.
+// counts are the counters that are not 0, by their label, or by their name
+// without one.
 func counts(t *testing.T, m *Metrics) string {
 	t.Helper()
 	families, err := m.registry.Gather()
@@ -198,7 +199,11 @@ func counts(t *testing.T, m *Metrics) string {
 	for _, f := range families {
 		for _, metric := range f.GetMetric() {
 			if c := metric.GetCounter(); c.GetValue() != 0 && strings.HasPrefix(f.GetName(), namespace) {
-				got = append(got, fmt.Sprintf("%s=%g", metric.GetLabel()[0].GetValue(), c.GetValue()))
+				by := strings.TrimPrefix(f.GetName(), namespace+"_")
+				if labels := metric.GetLabel(); len(labels) > 0 {
+					by = labels[0].GetValue()
+				}
+				got = append(got, fmt.Sprintf("%s=%g", by, c.GetValue()))
 			}
 		}
 	}
@@ -212,10 +217,10 @@ func TestTransactions(t *testing.T) {
 		event   updater.Event
 		want    string
 	}{
-		{"installed", newer, updater.CompletedEvent{Version: newer, FetchedBytes: 7}, "plain=7 installed=1"},
-		{"only fetched", "", updater.CompletedEvent{Version: newer, FetchedBytes: 7}, "plain=7 fetched=1"},
+		{"installed", newer, updater.CompletedEvent{Version: newer, FetchedBytes: 7}, "fetched_bytes_total=7 installed=1"},
+		{"only fetched", "", updater.CompletedEvent{Version: newer, FetchedBytes: 7}, "fetched_bytes_total=7 fetched=1"},
 		{"only fetched, while another waits", "5.0.0-alpha.2", updater.CompletedEvent{Version: newer}, "fetched=1"},
-		{"failed", "", updater.CompletedEvent{Version: newer, Err: updater.ErrTooSlow, FetchedBytes: 3}, "plain=3 failed=1"},
+		{"failed", "", updater.CompletedEvent{Version: newer, Err: updater.ErrTooSlow, FetchedBytes: 3}, "fetched_bytes_total=3 failed=1"},
 		{"cancelled", "", updater.CompletedEvent{Err: fmt.Errorf("%w: %w", updater.ErrCancelled, context.Canceled)}, "cancelled=1"},
 		{"interrupted", "", updater.CompletedEvent{Err: updater.ErrInterrupted}, "interrupted=1"},
 		{"bytes that cannot be", "", updater.CompletedEvent{Err: updater.ErrServer, FetchedBytes: -1}, "failed=1"},
