@@ -76,10 +76,9 @@ func (a *applet) serverSaid(ctx context.Context, s *server, signal *dbus.Signal)
 	switch {
 	case signal.Sender == busName && signal.Name == busName+".NameOwnerChanged":
 		var name, old, owner string
-		if dbus.Store(signal.Body, &name, &old, &owner) != nil || name != notifyName {
+		if dbus.Store(signal.Body, &name, &old, &owner) != nil || name != notifyName || !s.hears(old, owner) {
 			return
 		}
-		s.owner, s.can = owner, nil
 		if owner != "" {
 			a.screen.forget()
 		} else if a.screen.id != 0 {

@@ -90,29 +90,51 @@ func (s *server) subscribe(ctx context.Context) error {
 			return err
 		}
 	}
-	// An error means that nobody owns it, and then the name is empty.
-	_ = s.bus.BusObject().CallWithContext(ctx, busName+".GetNameOwner", 0, notifyName).Store(&s.owner)
+	s.meet(ctx)
 	return nil
 }
 
-// call calls the server, which the bus starts if it can.
-func (s *server) call(ctx context.Context, member string, args []any, results ...any) error {
+// call calls the server, which the bus starts if it can and flags allow it.
+func (s *server) call(ctx context.Context, flags dbus.Flags, member string, args []any, results ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, notifyLimit)
 	defer cancel()
-	return s.bus.Object(notifyName, notifyPath).CallWithContext(ctx, notifyName+"."+member, 0, args...).Store(results...)
+	return s.bus.Object(notifyName, notifyPath).CallWithContext(ctx, notifyName+"."+member, flags, args...).Store(results...)
+}
+
+// meet learns who the server is. A call may have started it, and what the bus
+// says of that comes later, when something of it is on the screen already.
+func (s *server) meet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, notifyLimit)
+	defer cancel()
+	var owner string
+	err := s.bus.BusObject().CallWithContext(ctx, busName+".GetNameOwner", 0, notifyName).Store(&owner)
+	if err != nil || owner == s.owner {
+		return // where it has gone, the bus says so
+	}
+	s.owner, s.can = owner, nil
+}
+
+// hears tells that a change of owner is news; s.owner is then the new one.
+func (s *server) hears(old, owner string) bool {
+	if old != s.owner {
+		return false // it was said before meet asked
+	}
+	s.owner, s.can = owner, nil
+	return true
 }
 
 // capabilities asks once what the server can do.
 func (s *server) capabilities(ctx context.Context) (capabilities, error) {
 	if s.can == nil {
 		var names []string
-		if err := s.call(ctx, "GetCapabilities", nil, &names); err != nil {
+		if err := s.call(ctx, 0, "GetCapabilities", nil, &names); err != nil {
 			return capabilities{}, err
 		}
+		s.meet(ctx)
 		has := func(name string) bool { return slices.Contains(names, name) }
 		// A server that does not say who it is draws a bar, or nothing.
 		var name, vendor, version, spec string
-		_ = s.call(ctx, "GetServerInformation", nil, &name, &vendor, &version, &spec)
+		_ = s.call(ctx, 0, "GetServerInformation", nil, &name, &vendor, &version, &spec)
 		s.can = &capabilities{
 			actions: has("actions"), body: has("body"), markup: has("body-markup"), gauge: name != gaugeAlone,
 		}
@@ -139,11 +161,15 @@ func (s *server) show(ctx context.Context, id uint32, n notification) (uint32, e
 	if actions == nil {
 		actions = []string{}
 	}
-	err := s.call(ctx, "Notify", []any{programName, id, n.icon, n.summary, n.body, actions, hints, n.expiresMillis}, &id)
+	err := s.call(ctx, 0, "Notify", []any{programName, id, n.icon, n.summary, n.body, actions, hints, n.expiresMillis}, &id)
+	if err == nil {
+		s.meet(ctx)
+	}
 	return id, err
 }
 
-// close takes a notification away. One that is gone already is none the worse.
+// close takes a notification away. One that is gone already is none the worse,
+// and with its server it is gone: nobody has to start another.
 func (s *server) close(ctx context.Context, id uint32) {
-	_ = s.call(ctx, "CloseNotification", []any{id})
+	_ = s.call(ctx, dbus.FlagNoAutoStart, "CloseNotification", []any{id})
 }
