@@ -164,15 +164,20 @@ func (a *applet) closed(ctx context.Context, id uint32, why closeReason) {
 	}
 }
 
-// answer remembers that the user has seen c.
+// answer remembers that the user has seen c. Whoever has seen that an install
+// failed does not want the offer in its place, for a day.
 func (a *applet) answer(c card, until time.Time) {
-	if c.problem != nil && c.problem.action != "" {
+	m, asked := &a.world.memory, c.problem != nil && c.problem.action != ""
+	if asked {
 		a.world.problem = nil
-		if c.kind == kindFailed {
-			return // it never was the service's
-		}
 	}
-	a.world.memory.answer(c, until)
+	if c.kind == kindFailed && c.problem.action != actionCheck {
+		m.postpone(card{kind: kindAvailable, subject: c.version}, wallTime())
+	}
+	if asked && c.kind == kindFailed {
+		return // it never was the service's
+	}
+	m.answer(c, until)
 }
 
 // failed is err as what the user is told of it.

@@ -185,10 +185,12 @@ func (w world) ready() card {
 
 // available shows an offer that nobody installs by itself: policy leaves that to
 // the user, or what it waits for has not come for long. What somebody holds
-// back is left alone.
+// back is left alone, and so is what is being installed.
 func (w world) available(d *decision) card {
 	o := w.service.overview
 	switch {
+	case o.State == updater.StateUpdating || w.asking != "":
+		return card{}
 	case o.AvailableVersion == "" || w.service.blocked(policy.BlockerHeld, policy.BlockerRollback, policy.BlockerNotConfirmed):
 		return card{}
 	case w.service.blocked(policy.BlockerMode):

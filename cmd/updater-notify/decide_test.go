@@ -115,6 +115,8 @@ func TestVisible(t *testing.T) {
 		"updating":                {with(updating), kindProgress, nil, 0},
 		"updating, dismissed":     {with(updating, answered(time.Time{})), kindNone, nil, 0},
 		"another one is updating": {with(updating, answered(time.Time{}), func(w *world) { w.service.overview.Transaction = "t2" }), kindProgress, nil, 0},
+		"updating the offer":      {with(offered, blockedBy("mode"), updating, answered(time.Time{})), kindNone, nil, 0},
+		"asked to, dismissed":     {with(offered, blockedBy("mode"), func(w *world) { w.asking = actionInstall }, answered(time.Time{})), kindNone, nil, 0},
 		"asked to install":        {with(offered, blockedBy("mode"), func(w *world) { w.asking = actionInstall }), kindProgress, nil, 0},
 
 		"ready":                    {with(pending), kindReady, []action{actionRestart, actionTonight, actionLater}, 0},

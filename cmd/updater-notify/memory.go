@@ -79,5 +79,12 @@ func (m *memory) answer(c card, until time.Time) {
 	m.Answers[c.kind] = answer{c.subject, until}
 }
 
+// postpone remembers that c is not wanted for a day, at least.
+func (m *memory) postpone(c card, now time.Time) {
+	if quiet, until := m.answered(c, now); !quiet || !until.IsZero() {
+		m.answer(c, now.Add(postponed))
+	}
+}
+
 // forget lets cards of a kind be shown again.
 func (m *memory) forget(k kind) { delete(m.Answers, k) }

@@ -33,7 +33,6 @@ func (a *applet) perform(ctx context.Context, act action, c card) {
 		}
 		a.install(ctx, c)
 	case actionInstall:
-		a.answer(c, time.Time{})
 		a.install(ctx, c)
 	case actionCheck:
 		a.check(ctx)
