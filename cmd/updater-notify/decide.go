@@ -150,13 +150,17 @@ func without(list []action, left action) (rest []action) {
 }
 
 // rolledBack tells that the newest version that failed here is newer than the
-// one that runs instead.
+// one that runs instead. A version that is newer still, the user can do something
+// about; this card, which nobody may ever close, must not hide it.
 func (w world) rolledBack() card {
 	o := w.service.overview
 	if len(o.FailedVersions) == 0 || !w.service.isNewer(o.FailedVersions[0]) {
 		return card{}
 	}
 	failed := o.FailedVersions[0]
+	if isNewer(o.PendingVersion, failed) || isNewer(o.AvailableVersion, failed) {
+		return card{}
+	}
 	return card{kind: kindRolledBack, subject: failed, version: failed, running: o.RunningVersion}
 }
 

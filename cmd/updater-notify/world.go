@@ -101,11 +101,14 @@ func (s service) blocked(codes ...policy.BlockerCode) bool {
 }
 
 // isNewer tells that a version is newer than the one that runs.
-func (s service) isNewer(version string) bool {
+func (s service) isNewer(version string) bool { return isNewer(version, s.overview.RunningVersion) }
+
+// isNewer tells that both are versions, and the first is newer.
+func isNewer(version, than string) bool {
 	v, err := policy.ParseVersion(version)
 	if err != nil {
 		return false
 	}
-	running, err := policy.ParseVersion(s.overview.RunningVersion)
-	return err == nil && v.Compare(running) > 0
+	old, err := policy.ParseVersion(than)
+	return err == nil && v.Compare(old) > 0
 }
