@@ -110,10 +110,7 @@ func (a *applet) followSeat(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { _ = s.bus.Close() })
 		defer stop()
 		a.look(ctx, s)
-		for signal := range signals {
-			if isNewLogin(signal) {
-				break
-			}
+		for range signals {
 			a.look(ctx, s)
 		}
 		a.post(ctx, func(context.Context) { a.seat = nil })
@@ -121,7 +118,7 @@ func (a *applet) followSeat(ctx context.Context) error {
 	})
 }
 
-// look reads what logind says of the session.
+// look reads what logind says of the user.
 func (a *applet) look(ctx context.Context, s *seat) {
 	now := s.read(ctx)
 	a.post(ctx, func(context.Context) { a.seat, a.world.session = s, now })

@@ -6,11 +6,11 @@
 // # Who takes part
 //
 // updaterd on the system bus (org.clipos.Updater1) says what there is to know;
-// systemd-logind beside it says whether this session has the screen and whether
-// somebody works, and restarts the computer; the notification server on the
-// session bus (org.freedesktop.Notifications) shows it and says what the user
-// clicked. This program decides nothing about updates and has no rights: what
-// the user clicks is asked of the services, and they ask polkit.
+// systemd-logind beside it says whether the user has the screen and whether he
+// works, and restarts the computer; the notification server on the session bus
+// (org.freedesktop.Notifications) shows it and says what the user clicked. This
+// program decides nothing about updates and has no rights: what the user clicks
+// is asked of the services, and they ask polkit.
 //
 // # Order
 //

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,13 +18,11 @@ import (
 
 // systemd-logind (org.freedesktop.login1(5)).
 const (
-	loginName    = "org.freedesktop.login1"
-	loginPath    = "/org/freedesktop/login1"
-	loginManager = "org.freedesktop.login1.Manager"
-	loginSession = "org.freedesktop.login1.Session"
-	// ownSession stands for the caller's session, or where it is in none, as a
-	// service of the user is, for the one the user looks at.
-	ownSession = "/org/freedesktop/login1/session/auto"
+	loginName     = "org.freedesktop.login1"
+	loginPath     = "/org/freedesktop/login1"
+	loginSessions = loginPath + "/session"
+	loginManager  = "org.freedesktop.login1.Manager"
+	loginSession  = "org.freedesktop.login1.Session"
 
 	propertiesName = "org.freedesktop.DBus.Properties"
 )
@@ -35,11 +34,10 @@ const (
 	permitLimit = 2 * time.Minute
 )
 
-// seat is logind, as far as it concerns this session.
+// seat is logind, as far as it concerns this user.
 type seat struct {
 	bus *dbus.Conn
-	// session is the object of this session, "" when there is none.
-	session dbus.ObjectPath
+	uid uint32
 }
 
 // openSeat connects to the system bus at address. The signals mean that
@@ -52,7 +50,7 @@ func openSeat(ctx context.Context, address string) (*seat, <-chan *dbus.Signal, 
 	}
 	signals := make(chan *dbus.Signal)
 	bus.Signal(signals)
-	s := &seat{bus: bus}
+	s := &seat{bus: bus, uid: uint32(os.Getuid())} //nolint:gosec // G115: it is 32 bits wide
 	if err := s.subscribe(ctx); err != nil {
 		_ = bus.Close()
 		return nil, nil, err
@@ -60,47 +58,30 @@ func openSeat(ctx context.Context, address string) (*seat, <-chan *dbus.Signal, 
 	return s, signals, nil
 }
 
+// subscribe asks for what can change the answer of read: a session comes, goes
+// or gets the screen, and so does logind itself.
 func (s *seat) subscribe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	for _, match := range [][]dbus.MatchOption{{
-		// Back from sleep: the clock of a timer stood still meanwhile.
-		dbus.WithMatchSender(loginName), dbus.WithMatchInterface(loginManager), dbus.WithMatchMember("PrepareForSleep"),
-	}, {
-		dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName),
-		dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, loginName),
-	}} {
+	matches := [][]dbus.MatchOption{
+		{dbus.WithMatchSender(loginName), dbus.WithMatchInterface(propertiesName), dbus.WithMatchPathNamespace(loginSessions)},
+		{
+			dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName),
+			dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, loginName),
+		},
+	}
+	// Back from sleep, the clock of a timer has stood still.
+	for _, member := range []string{"SessionNew", "SessionRemoved", "PrepareForSleep"} {
+		matches = append(matches, []dbus.MatchOption{
+			dbus.WithMatchSender(loginName), dbus.WithMatchInterface(loginManager), dbus.WithMatchMember(member),
+		})
+	}
+	for _, match := range matches {
 		if err := s.bus.AddMatchSignalContext(ctx, match...); err != nil {
 			return err
 		}
 	}
-	// After that, or a logind that comes meanwhile would never be noticed.
-	if s.session = s.find(ctx); s.session == "" {
-		return nil
-	}
-	return s.bus.AddMatchSignalContext(ctx,
-		dbus.WithMatchSender(loginName), dbus.WithMatchInterface(propertiesName), dbus.WithMatchObjectPath(s.session))
-}
-
-// isNewLogin tells that logind has come or gone, and with it what it calls this
-// session, perhaps.
-func isNewLogin(signal *dbus.Signal) bool {
-	return signal.Sender == busName && signal.Name == busName+".NameOwnerChanged"
-}
-
-// find returns the object of this session; signals come from no alias.
-func (s *seat) find(ctx context.Context) (path dbus.ObjectPath) {
-	var id dbus.Variant
-	err := s.bus.Object(loginName, ownSession).CallWithContext(ctx, propertiesName+".Get", dbus.FlagNoAutoStart, loginSession, "Id").Store(&id)
-	name, ok := id.Value().(string)
-	if err != nil || !ok {
-		return ""
-	}
-	err = s.manager(ctx, "GetSession", name).Store(&path)
-	if err != nil {
-		return ""
-	}
-	return path
+	return nil
 }
 
 // manager calls logind. Nobody starts it: where it does not run, there are no
@@ -109,38 +90,31 @@ func (s *seat) manager(ctx context.Context, member string, args ...any) *dbus.Ca
 	return s.bus.Object(loginName, loginPath).CallWithContext(ctx, loginManager+"."+member, dbus.FlagNoAutoStart, args...)
 }
 
-// read says what logind knows of this session. Without logind there is one
-// session, and it has the screen.
+// read says what logind knows of this user. Without logind there is one session,
+// and it has the screen.
 func (s *seat) read(ctx context.Context) session {
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	only := session{known: true, active: true}
-	if s.session == "" {
-		return only
+	var list []struct {
+		ID         string
+		UID        uint32
+		User, Seat string
+		Path       dbus.ObjectPath
 	}
-	var p map[string]dbus.Variant
-	if s.bus.Object(loginName, s.session).CallWithContext(ctx, propertiesName+".GetAll", dbus.FlagNoAutoStart, loginSession).Store(&p) != nil {
-		return only
+	if s.manager(ctx, "ListSessions").Store(&list) != nil {
+		return onlySession()
 	}
-	return session{known: true, active: value[bool](p, "Active"), usage: usageOf(p)}
-}
-
-// usageOf tells whether somebody works. A desktop that never says that its
-// session is idle has never set the time either.
-func usageOf(p map[string]dbus.Variant) usage {
-	switch {
-	case value[bool](p, "LockedHint"), value[bool](p, "IdleHint"):
-		return usageIdle
-	case value[uint64](p, "IdleSinceHint") != 0:
-		return usageBusy
+	var own []properties
+	for _, l := range list {
+		if l.UID != s.uid {
+			continue
+		}
+		// One that has just ended says nothing, and counts as one that has not.
+		var p properties
+		_ = s.bus.Object(loginName, l.Path).CallWithContext(ctx, propertiesName+".GetAll", dbus.FlagNoAutoStart, loginSession).Store(&p)
+		own = append(own, p)
 	}
-	return usageUnknown
-}
-
-// value is what a dictionary has for a key, or zero.
-func value[T any](p map[string]dbus.Variant, key string) T {
-	v, _ := p[key].Value().(T)
-	return v
+	return view(own)
 }
 
 // inhibitedError tells that a program does not let the computer restart.

@@ -65,24 +65,6 @@ type service struct {
 	offer updater.Check
 }
 
-// session is what logind says of the user's session.
-type session struct {
-	// known: logind was asked, if there is one. Nothing is shown before.
-	known bool
-	// active: this session has the screen.
-	active bool
-	usage  usage
-}
-
-// usage tells whether somebody works.
-type usage int
-
-const (
-	usageUnknown usage = iota // the desktop never says
-	usageBusy
-	usageIdle // nobody touched it for a while, or the screen is locked
-)
-
 // goneLimit is how long the service may be off the bus before what it said last
 // counts no more. One that is restarted needs a few seconds.
 const goneLimit = time.Minute
