@@ -34,35 +34,42 @@ var translations = []struct {
 
 // newWords chooses the language by a list of locales, the preferred first.
 func newWords(locales []string) (words, error) {
-	var wanted, known []language.Tag
-	for _, l := range locales {
-		if tag, ok := parseLocale(l); ok {
-			wanted = append(wanted, tag)
-		}
-	}
-	for _, t := range translations {
-		known = append(known, t.tag)
-	}
-	_, chosen, _ := language.NewMatcher(known).Match(wanted...)
+	chosen := translations[choose(locales)]
 	builder := catalog.NewBuilder()
-	for p, f := range translations[chosen].phrases {
-		if err := builder.Set(known[chosen], string(p), f.message(p)); err != nil {
+	for p, f := range chosen.phrases {
+		if err := builder.Set(chosen.tag, string(p), f.message(p)); err != nil {
 			return words{}, fmt.Errorf("translation of %q: %w", p, err)
 		}
 	}
-	return words{message.NewPrinter(known[chosen], message.Catalog(builder))}, nil
+	return words{message.NewPrinter(chosen.tag, message.Catalog(builder))}, nil
 }
 
-// parseLocale understands a locale's name, language[_territory][.codeset]
-// [@modifier] as in locale(7). "C" and "POSIX" name no language.
-func parseLocale(locale string) (language.Tag, bool) {
-	name, _, _ := strings.Cut(locale, "@")
-	name, _, _ = strings.Cut(name, ".")
-	if name == "C" || name == "POSIX" {
-		return language.English, true
+// choose returns the index of the translation into the first language that has
+// one, as gettext does. What speakers of a language are likely to understand
+// besides is no matter: whoever wants that has it in the list.
+func choose(locales []string) int {
+	for _, l := range locales {
+		for i, t := range translations {
+			if t.tag.String() == languageOf(l) {
+				return i
+			}
+		}
 	}
-	tag, err := language.Parse(strings.ReplaceAll(name, "_", "-"))
-	return tag, err == nil && tag != language.Und
+	return 0
+}
+
+// languageOf is the language in a locale's name, language[_territory][.codeset]
+// [@modifier] as in locale(7). "C" and "POSIX" are what programs say by
+// themselves.
+func languageOf(locale string) string {
+	name := locale
+	if i := strings.IndexAny(locale, "_.@"); i >= 0 {
+		name = locale[:i]
+	}
+	if name == "C" || name == "POSIX" {
+		return language.English.String()
+	}
+	return name
 }
 
 // message is a phrase's translation as the catalogue wants it.

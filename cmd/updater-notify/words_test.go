@@ -124,6 +124,15 @@ func TestLanguage(t *testing.T) {
 		"empty is as good as not":    {map[string]string{"LC_ALL": "", "LANG": "fr_FR.UTF-8"}, "Plus tard"},
 		"LANGUAGE alone means C":     {map[string]string{"LANGUAGE": "fr"}, "Later"},
 		"C.UTF-8 is a locale too":    {map[string]string{"LC_ALL": "C.UTF-8", "LANG": "fr_FR.UTF-8"}, "Later"},
+		"English counts as one":      {map[string]string{"LANG": "en_GB.UTF-8", "LANGUAGE": "en_GB:fr"}, "Later"},
+		"English of nowhere known":   {map[string]string{"LANG": "en_GB.UTF-8", "LANGUAGE": "en_IE:en:fr_FR"}, "Later"},
+		"C counts as English":        {map[string]string{"LANG": "fr_FR.UTF-8", "LANGUAGE": "br:C:fr"}, "Later"},
+		"French of Belgium":          {map[string]string{"LANG": "fr_BE.UTF-8", "LANGUAGE": "fr_BE:en"}, "Plus tard"},
+		"French before English":      {map[string]string{"LANG": "fr_CH.UTF-8", "LANGUAGE": "fr_CH:en_US"}, "Plus tard"},
+		"Rwanda is not France":       {map[string]string{"LANG": "rw_RW.UTF-8"}, "Later"},
+		"nor is Senegal":             {map[string]string{"LANG": "wo_SN.UTF-8", "LANGUAGE": "wo_SN"}, "Later"},
+		"a territory alone":          {map[string]string{"LANG": "_FR"}, "Later"},
+		"a longer name":              {map[string]string{"LANG": "frp_FR.UTF-8"}, "Later"},
 		"none of LANGUAGE, the rest": {map[string]string{"LANG": "fr_FR.UTF-8", "LANGUAGE": "br"}, "Plus tard"},
 	} {
 		t.Run(name, func(t *testing.T) {
