@@ -145,6 +145,7 @@ install: build man ## programs, units, bus files, manual pages, completion, docu
 	ln -sf ../updater-notify.service '$(DESTDIR)$(PREFIX)/lib/systemd/user/graphical-session.target.wants'
 	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
 	$(INSTALL) -m 644 cmd/updater-notify/updater-notify.desktop '$(DESTDIR)$(SYSCONFDIR)/xdg/autostart'
+	$(call install-data,cmd/updater-notify/*.desktop,share/applications)
 	$(call install-data,dbusapi/*.conf,share/dbus-1/system.d)
 	$(call install-data,dbusapi/*.service,share/dbus-1/system-services)
 	$(call install-data,dbusapi/*.xml,share/dbus-1/interfaces)

@@ -36,6 +36,7 @@ type fakeServer struct {
 }
 
 type shownNote struct {
+	app           string
 	id, replaces  uint32
 	icon, summary string
 	body          string
@@ -79,7 +80,7 @@ func (f *fakeServer) capabilities() ([]string, *dbus.Error) {
 	return f.caps, nil
 }
 
-func (f *fakeServer) notify(_ string, replaces uint32, icon, summary, body string, actions []string, hints map[string]dbus.Variant, expires int32) (uint32, *dbus.Error) {
+func (f *fakeServer) notify(app string, replaces uint32, icon, summary, body string, actions []string, hints map[string]dbus.Variant, expires int32) (uint32, *dbus.Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := replaces
@@ -87,7 +88,7 @@ func (f *fakeServer) notify(_ string, replaces uint32, icon, summary, body strin
 		f.next++
 		id = f.next
 	}
-	n := shownNote{id, replaces, icon, summary, body, actions, hints, expires}
+	n := shownNote{app, id, replaces, icon, summary, body, actions, hints, expires}
 	f.shown[id] = n
 	f.notified <- n
 	return id, nil

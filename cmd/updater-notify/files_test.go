@@ -37,6 +37,20 @@ func TestAutostart(t *testing.T) {
 	}
 }
 
+// TestName: a server that finds the desktop file by the notification's hint says
+// the same name as one that does not.
+func TestName(t *testing.T) {
+	file, err := os.ReadFile("updater-notify.desktop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, locale := range map[string]string{"Name": "en_GB", "Name[fr]": "fr_FR"} {
+		if line := key + "=" + speak(t, locale).say(appName) + "\n"; !strings.Contains(string(file), "\n"+line) {
+			t.Errorf("no line %q in %s", line, file)
+		}
+	}
+}
+
 // TestDocumented: usage and manual page have the options there are, and the
 // classes of the status line.
 func TestDocumented(t *testing.T) {

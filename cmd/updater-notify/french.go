@@ -7,6 +7,8 @@ import "golang.org/x/text/feature/plural"
 // french has every phrase. Its spaces before units, colons and percent signs do
 // not break (U+00A0), those before semicolons are narrow (U+202F).
 var french = map[phrase]forms{
+	appName: {other: "Mises à jour du système"},
+
 	availableTitle:    {other: "Mise à jour disponible"},
 	availableBody:     {other: "La version %s peut être installée\u202f; la version %s est en service. Vous pouvez continuer à travailler pendant ce temps."},
 	availableSize:     {other: "%s à télécharger."},
@@ -39,7 +41,7 @@ var french = map[phrase]forms{
 	imminentNotice: {other: "Pour empêcher le redémarrage, fermez ce message."},
 
 	failedTitle:     {other: "Échec de la mise à jour"},
-	failedUnchanged: {other: "Votre système est resté comme avant."},
+	failedUnchanged: {other: "Votre système n’a pas été modifié."},
 	failedNoButton:  {other: "Pour réessayer, exécutez\u00a0: updaterctl update"},
 	failedCode:      {other: "(%s)"},
 	failedNetwork:   {other: "Le serveur de mise à jour est injoignable. Vérifiez le réseau, puis réessayez."},

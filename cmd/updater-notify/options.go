@@ -104,7 +104,7 @@ until the session ends.
 Options:
   --status               instead: print the state, a line for each change, for
                          panels
-      --waybar             as JSON: text, tooltip, class, percentage
+      --waybar             as JSON: text, tooltip, class, alt, percentage
   --bus ADDRESS          the system bus: system (the default) or unix:path=...
   --session-bus ADDRESS  the session bus, by default that of the environment
   --version              print the version

@@ -11,6 +11,8 @@ type phrase string
 // Versions, names of programs and messages are put in as they are; %d is a
 // number that may need another form of the words around it.
 const (
+	appName phrase = "System updates"
+
 	availableTitle    phrase = "System update available"
 	availableBody     phrase = "Version %s can be installed; %s is running. You can go on working meanwhile."
 	availableSize     phrase = "%s to download."

@@ -10,6 +10,8 @@ import (
 
 // notification is a card in words, as the notification server takes it.
 type notification struct {
+	// app is the program's name for people.
+	app           string
 	summary, body string
 	icon          string
 	// actions are keys and labels, in turn.
@@ -43,7 +45,7 @@ const plannedMillis = 15_000
 
 // render puts a card in words that a server with such capabilities can show.
 func (w words) render(c card, can capabilities) notification {
-	n := notification{percent: -1, urgency: urgencyNormal}
+	n := notification{app: w.say(appName), percent: -1, urgency: urgencyNormal}
 	var lines []string
 	switch c.kind {
 	case kindImminent:

@@ -112,6 +112,7 @@ func TestRender(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			want.app = "System updates"
 			if got := w.render(cards()[name], everything); !reflect.DeepEqual(got, want) {
 				t.Errorf("\n%+v, want\n%+v", got, want)
 			}

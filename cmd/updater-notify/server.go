@@ -161,7 +161,7 @@ func (s *server) show(ctx context.Context, id uint32, n notification) (uint32, e
 	if actions == nil {
 		actions = []string{}
 	}
-	err := s.call(ctx, 0, "Notify", []any{programName, id, n.icon, n.summary, n.body, actions, hints, n.expiresMillis}, &id)
+	err := s.call(ctx, 0, "Notify", []any{n.app, id, n.icon, n.summary, n.body, actions, hints, n.expiresMillis}, &id)
 	if err == nil {
 		s.meet(ctx)
 	}

@@ -45,6 +45,9 @@ func TestActivated(t *testing.T) {
 	s.start()
 	server := <-found
 	n := server.sees(t, "Restart to update")
+	if n.app != "System updates" || n.hints["desktop-entry"].Value() != "updater-notify" {
+		t.Errorf("%+v", n)
+	}
 	// Were the server taken for another one, this would come beside the first.
 	s.publish(with(pending, func(w *world) { w.service.overview.PendingVersion = "5.0.1" }))
 	again := server.sees(t, "Restart to update")

@@ -18,9 +18,11 @@ import (
 // line is the state of the update service in a few words, as a panel shows it.
 // The names are those of waybar-custom(5).
 type line struct {
-	Text       string `json:"text"`
-	Tooltip    string `json:"tooltip"`
-	Class      string `json:"class"`
+	Text    string `json:"text"`
+	Tooltip string `json:"tooltip"`
+	Class   string `json:"class"`
+	// Alt chooses an icon, which is what waybar uses it for: the class.
+	Alt        string `json:"alt"`
 	Percentage int32  `json:"percentage"`
 }
 
@@ -74,7 +76,7 @@ func (p *panel) print(l line) error {
 	text := l.Text
 	if p.json {
 		// Panels read markup.
-		l.Text, l.Tooltip = escape(l.Text), escape(l.Tooltip)
+		l.Text, l.Tooltip, l.Alt = escape(l.Text), escape(l.Tooltip), l.Class
 		data, err := json.Marshal(l)
 		if err != nil {
 			return err

@@ -131,7 +131,7 @@ func TestStatusForWaybar(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "Running: 5.0.0-alpha.1"
-	if got.Text != "Downloading: 41%" || got.Class != "updating" || got.Percentage != 41 || !strings.HasPrefix(got.Tooltip, want) || !strings.HasSuffix(got.Tooltip, "&lt;b&gt;") {
+	if got.Text != "Downloading: 41%" || got.Class != "updating" || got.Alt != "updating" || got.Percentage != 41 || !strings.HasPrefix(got.Tooltip, want) || !strings.HasSuffix(got.Tooltip, "&lt;b&gt;") {
 		t.Errorf("%+v", got)
 	}
 }
