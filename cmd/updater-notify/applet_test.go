@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +243,30 @@ func TestTonightIsRemembered(t *testing.T) {
 	s.server.click(t, n, actionStay)
 	s.remembered("Restart:<nil>", "ready:{Subject:"+newer)
 	s.server.gone(t)
+}
+
+// TestTonightAfterLogin: who logs out and in again in the evening has not put
+// anything off, and the next program knows of it.
+func TestTonightAfterLogin(t *testing.T) {
+	s := newSample(t, with(pending))
+	stop := s.start()
+	s.server.click(t, s.server.sees(t, "Restart to update"), actionTonight)
+	s.server.sees(t, "Restart tonight")
+	s.remembered("Restart:0x")
+	stop()
+	s.login.Remove(t, dbustest.FirstSession)
+	s.login.Add(t, "c2", uint32(os.Getuid()), nil)
+	stop = s.start()
+	if n := <-s.server.notified; n.summary != "Restart tonight" {
+		t.Errorf("%+v", n)
+	}
+	stop()
+	s.remembered("Restart:0x")
+	soon(s) // and by now it is night
+	s.start()
+	if n := <-s.server.notified; !strings.HasPrefix(n.summary, "Restart at ") {
+		t.Errorf("%+v", n)
+	}
 }
 
 // TestNotice: the notice before a restart cannot be overlooked, and whoever

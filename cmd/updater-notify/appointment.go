@@ -11,6 +11,8 @@ import (
 // A restart that the user put off until tonight. This program keeps the
 // appointment and not logind: what ScheduleShutdown was told at eleven it does
 // when the lid is opened in the morning, without asking whether anybody works.
+// It is in the state file, so that a logout in the evening does not undo it;
+// where nobody has logged in again by then, the next session finds it missed.
 
 const (
 	// tonightHour is when, in local time, a computer restarts that nobody uses.

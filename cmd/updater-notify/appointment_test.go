@@ -88,6 +88,7 @@ func TestAppointment(t *testing.T) {
 		"the last is due":            {with(agreed, late, at(end.Add(noticeTime)), noticed(end)), kindReady, true, time.Time{}, time.Time{}},
 		"the last was seen late":     {with(agreed, late, at(end.Add(noticeTime+1)), noticed(end.Add(time.Minute))), kindReady, false, time.Time{}, time.Time{}},
 		"it slept till the morning":  {with(agreed, at(night.Add(5*time.Hour)), noticed(night)), kindReady, false, time.Time{}, time.Time{}},
+		"he has logged in late":      {with(agreed, at(due.Add(-time.Minute)), noticed(due.Add(-time.Minute))), kindImminent, false, night, due.Add(noticeTime - time.Minute)},
 		"it slept all the time":      {with(agreed, at(night.Add(5*time.Hour))), kindReady, false, time.Time{}, time.Time{}},
 		"it has restarted":           {with(agreed, at(night), func(w *world) { *w = with(at(night)); w.memory.Restart = tonight(newer, evening) }), kindNone, false, time.Time{}, time.Time{}},
 		"another version is ready":   {with(agreed, func(w *world) { w.service.overview.PendingVersion = "5.0.1" }), kindReady, false, time.Time{}, time.Time{}},
