@@ -72,10 +72,14 @@ func (a *applet) show(ctx context.Context, c card) (again time.Time) {
 	if rest := s.rest(c); time.Now().Before(rest) {
 		return rest
 	}
+	owner := a.server.owner
 	can, err := a.server.capabilities(ctx)
 	if err != nil {
 		a.darken(c, notification{}, err)
 		return time.Time{}
+	}
+	if a.server.owner != owner {
+		s.forget() // another one, which shows nothing yet
 	}
 	n := a.words.render(c, can)
 	if (s.id != 0 || s.dark) && reflect.DeepEqual(n, s.note) {

@@ -109,7 +109,7 @@ func (s *seat) read(ctx context.Context) session {
 		if l.UID != s.uid {
 			continue
 		}
-		// One that has just ended says nothing, and counts as one that has not.
+		// One that has just ended says nothing, and so nobody is there.
 		var p properties
 		_ = s.bus.Object(loginName, l.Path).CallWithContext(ctx, propertiesName+".GetAll", dbus.FlagNoAutoStart, loginSession).Store(&p)
 		own = append(own, p)

@@ -87,6 +87,30 @@ func TestOldNews(t *testing.T) {
 	}
 }
 
+// TestStartedAgain: the server went away with what it showed, and the bus starts
+// another, which shows it again.
+func TestStartedAgain(t *testing.T) {
+	a, fake := newDesk(t)
+	ready := card{kind: kindReady, subject: newer, version: newer}
+	a.show(t.Context(), ready)
+	n := <-fake.notified
+	owner := a.server.owner
+	a.serverSaid(t.Context(), a.server, &dbus.Signal{
+		Sender: busName, Name: busName + ".NameOwnerChanged", Body: []any{notifyName, owner, ""},
+	})
+	if again := a.show(t.Context(), ready); again.IsZero() || a.server.owner != "" {
+		t.Fatalf("it is not left alone: %+v", a.screen)
+	}
+	a.screen.told = time.Time{} // it was, for long enough
+	a.show(t.Context(), ready)
+	if a.screen.dark || a.screen.id == 0 || a.server.owner != owner {
+		t.Fatalf("%+v, owner %s", a.screen, a.server.owner)
+	}
+	if again := <-fake.notified; again.replaces != 0 || again.summary != n.summary {
+		t.Errorf("%+v", again)
+	}
+}
+
 // TestNothingToClose: nobody starts a server to take away what went with the
 // last one.
 func TestNothingToClose(t *testing.T) {
