@@ -14,7 +14,10 @@
 //	 "channel":"stable","offered":"5.1.0","method":"GET",
 //	 "path":"/update/v1/clipos/version","status":"200","bytes":18}
 //
-// A machine runs what its last request told. Days are days of UTC.
+// Offered is there when the version was asked for; it is "static" where the answer
+// was the web root's own document, in which a server does not read: nothing then
+// changes in what the machine waits for. A machine runs what its last request
+// told. Days are days of UTC.
 //
 // # Many logs
 //
