@@ -155,42 +155,6 @@ func TestCompactSizes(t *testing.T) {
 	}
 }
 
-// A server without HEAD tells nothing beforehand; the order is the same.
-func TestMethodsWithoutSizes(t *testing.T) {
-	for name, c := range map[string]struct {
-		published []Method
-		want      []string
-	}{
-		"all":             {[]Method{MethodPatch, MethodZstd}, []string{patchName + ".sig", "efiboot", patchName}},
-		"compressed only": {[]Method{MethodZstd}, []string{zstdName + ".sig", "efiboot", zstdName}},
-		"plain only":      {nil, []string{"efiboot", "core"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newSystem(t, alpha1)
-			s.publishes(c.published...)
-			files := tlsserver.Files(s.webroot)
-			server := s.servedBy(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodHead {
-					w.WriteHeader(http.StatusMethodNotAllowed)
-					return
-				}
-				files.ServeHTTP(w, r)
-			}))
-			if p := s.plan(); p.Method != "" || p.DownloadBytes != 0 {
-				t.Errorf("planned %+v", p)
-			}
-			out, err := s.outcome(Request{})
-			if err != nil || len(out.Notes) != 1 {
-				t.Fatalf("%v, notes %q", err, out.Notes)
-			}
-			s.installed(alpha1, alpha3)
-			if got := gets(server); !slices.Equal(got, c.want) {
-				t.Errorf("fetched %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
 // What is wrong with a patch, or with what it is applied to, costs no more than
 // the patch: the compressed image follows, and the fallback is not touched for
 // a patch that would not work.

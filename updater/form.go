@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/clipos/updater/policy"
+	"github.com/clipos/updater/updater/internal/minisig"
 )
 
 // Method is how a core image comes to this machine. The value is the public
@@ -27,6 +28,8 @@ type form struct {
 	kind   payloadKind
 	// sizeBytes is the size of the file, -1 when the server does not say.
 	sizeBytes int64
+	// signature is nil until it has been asked for, and for the plain image.
+	signature *minisig.Signature
 }
 
 // kindZstd is the core image compressed with zstd.
@@ -40,8 +43,8 @@ func patchFrom(v policy.Version) payloadKind {
 // compactForms are the files that spare a machine the plain image.
 func (u *Updater) compactForms() []form {
 	return []form{
-		{MethodPatch, patchFrom(u.config.Running), -1},
-		{MethodZstd, kindZstd, -1},
+		{method: MethodPatch, kind: patchFrom(u.config.Running), sizeBytes: -1},
+		{method: MethodZstd, kind: kindZstd, sizeBytes: -1},
 	}
 }
 
@@ -98,7 +101,7 @@ func (r *run) offers(ctx context.Context, s signed) (offer, error) {
 			o.forms = append(o.forms, f)
 		}
 	}
-	o.forms = append(o.forms, form{MethodPlain, kindCore, o.coreBytes})
+	o.forms = append(o.forms, form{method: MethodPlain, kind: kindCore, sizeBytes: o.coreBytes})
 	return o, r.preferCached(o)
 }
 
@@ -114,14 +117,31 @@ func (r *run) sizeBytes(ctx context.Context, s signed, kind payloadKind, limit i
 // measure asks for the size of a compact form, and whether the server has it.
 // One that spares nothing is an error.
 func (r *run) measure(ctx context.Context, o offer, f *form) (there bool, err error) {
-	f.sizeBytes, err = r.server.sizeBytes(ctx, o.version, f.kind)
+	f.sizeBytes, err = r.server.declaredBytes(ctx, o.version, f.kind)
 	if isNotFound(err) {
 		return false, nil
+	}
+	if isRefused(err) {
+		return r.findSignature(ctx, o, f)
 	}
 	if limit := o.maxBytes(*f); err == nil && f.sizeBytes > limit {
 		err = fmt.Errorf("%w: the server declares %d bytes, at most %d are accepted", ErrResponseTooLarge, f.sizeBytes, limit)
 	}
 	return err == nil, err
+}
+
+// findSignature tells by its signature whether the server has a form whose size
+// it does not say. One without a signature is of no use anyway.
+func (r *run) findSignature(ctx context.Context, o offer, f *form) (there bool, err error) {
+	signature, err := r.formSignature(ctx, o, *f)
+	if isAbsent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("signature: %w", err)
+	}
+	f.signature = &signature
+	return true, nil
 }
 
 // maxBytes is the most that is read of a form: less than of the plain image.
@@ -167,9 +187,7 @@ func (r *run) fetchForms(ctx context.Context, s signed) (*verified, error) {
 		if _, ok := errors.AsType[*formError](err); !ok || ctx.Err() != nil || len(o.forms) == 1 {
 			return v, err
 		}
-		if o.forms[0].sizeBytes >= 0 || !isNotFound(err) {
-			r.note("%v; %s is used instead", err, o.forms[1].kind)
-		}
+		r.note("%v; %s is used instead", err, o.forms[1].kind)
 		o.forms = o.forms[1:]
 		if err := r.makeRoom(o); err != nil {
 			return nil, err

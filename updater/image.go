@@ -69,8 +69,11 @@ func (r *run) openImage(ctx context.Context, o offer) (*image, error) {
 }
 
 func (r *run) formSignature(ctx context.Context, o offer, f form) (minisig.Signature, error) {
-	if f.method == MethodPlain {
+	switch {
+	case f.method == MethodPlain:
 		return o.signatures[kindCore], nil
+	case f.signature != nil:
+		return *f.signature, nil
 	}
 	text, err := r.server.signature(ctx, o.version, f.kind)
 	if err != nil {

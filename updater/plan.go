@@ -16,8 +16,7 @@ type Blocker = policy.Blocker
 type Plan struct {
 	// Version would be installed.
 	Version string
-	// Method is how its core image would be had, empty when the server does not
-	// say what it has. Should it fail, another follows.
+	// Method is how its core image would be had. Should it fail, another follows.
 	Method Method
 	// DownloadBytes are still to be fetched, 0 also when the server does not
 	// say; ReuseBytes are in the cache already; WriteBytes go to the volume
@@ -106,12 +105,13 @@ func (r *run) describePlan(d disk, o offer) (Plan, error) {
 	return p, nil
 }
 
-// countDownload tells what is to be fetched, unless the server does not.
+// countDownload tells what is to be fetched, and how much unless the server does
+// not say.
 func (r *run) countDownload(p *Plan, o offer) error {
+	p.Method = o.forms[0].method
 	if o.downloadBytes() == 0 {
 		return nil
 	}
-	p.Method = o.forms[0].method
 	for kind, size := range map[payloadKind]int64{kindEFIBoot: o.efibootBytes, o.forms[0].kind: o.forms[0].sizeBytes} {
 		have, err := r.cache.ReusableBytes(cacheName(o.version, kind), size)
 		if err != nil {

@@ -246,7 +246,7 @@ func TestPlanWithoutSizes(t *testing.T) {
 	u := s.open()
 	defer u.Close()
 	got, err := u.Plan(t.Context(), "")
-	if want := (Plan{Version: alpha3, Volume: "core_" + alpha3, Entry: "clipos-" + alpha3 + ".efi", Reason: got.Reason}); err != nil || !same(got, want) {
+	if want := (Plan{Version: alpha3, Method: MethodPlain, Volume: "core_" + alpha3, Entry: "clipos-" + alpha3 + ".efi", Reason: got.Reason}); err != nil || !same(got, want) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }

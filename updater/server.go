@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -74,13 +75,17 @@ func (s *server) signature(ctx context.Context, v policy.Version, kind payloadKi
 	return s.client.Document(ctx, s.payloadURL(v, kind)+".sig", maxSignatureBytes)
 }
 
+// declaredBytes asks how long a file is, -1 when the server does not say.
+func (s *server) declaredBytes(ctx context.Context, v policy.Version, kind payloadKind) (int64, error) {
+	return s.client.Size(ctx, s.payloadURL(v, kind))
+}
+
 // sizeBytes asks how long a payload is, -1 when the server does not say. That
 // it knows HEAD is not required of a server: an answer other than "not found"
 // says nothing about the payload.
 func (s *server) sizeBytes(ctx context.Context, v policy.Version, kind payloadKind) (int64, error) {
-	size, err := s.client.Size(ctx, s.payloadURL(v, kind))
-	var status *fetch.StatusError
-	if errors.As(err, &status) && !isNotFound(err) {
+	size, err := s.declaredBytes(ctx, v, kind)
+	if isRefused(err) && !isNotFound(err) {
 		return -1, nil
 	}
 	return size, err
@@ -92,7 +97,21 @@ func (s *server) payload(ctx context.Context, v policy.Version, kind payloadKind
 }
 
 // isNotFound tells that the server has no such file.
-func isNotFound(err error) bool {
+func isNotFound(err error) bool { return isStatus(err, http.StatusNotFound, http.StatusGone) }
+
+// isAbsent tells the same of a file that need not be there. To whoever may not
+// list it, an object store says of a missing object that it is forbidden
+// (Amazon S3, HeadObject and GetObject, "Permissions"). Of a file that must be
+// there that is an error like any other.
+func isAbsent(err error) bool { return isNotFound(err) || isStatus(err, http.StatusForbidden) }
+
+// isRefused tells that the server answered, whatever it was.
+func isRefused(err error) bool {
 	var status *fetch.StatusError
-	return errors.As(err, &status) && (status.Code == http.StatusNotFound || status.Code == http.StatusGone)
+	return errors.As(err, &status)
+}
+
+func isStatus(err error, codes ...int) bool {
+	var status *fetch.StatusError
+	return errors.As(err, &status) && slices.Contains(codes, status.Code)
 }

@@ -121,6 +121,38 @@ func TestJSONIsInTheManualPage(t *testing.T) {
 	}
 }
 
+// A pipe hides that there is no configuration, and an empty one is valid: nginx
+// would serve nothing any more.
+func TestNginxIsNotPiped(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^updater-release .* nginx .*$`)
+	found := 0
+	for _, name := range append(files, manPage, "../../README.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range command.FindAllString(strings.ReplaceAll(string(text), "\\\n", ""), -1) {
+			found++
+			if strings.Contains(c, "|") || !strings.HasSuffix(c, ">updater.conf &&") {
+				t.Errorf("%s: %s", name, c)
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("%d commands found", found)
+	}
+	channels := filepath.Join(t.TempDir(), "channels.toml")
+	writeFile(t, channels, "product")
+	status, out, _ := runProgram(t, "", "--channels", channels, "nginx", "--certificate", "/c", "--certificate-key", "/k")
+	if status != exitError || out != "" {
+		t.Errorf("channels not right: status %d, %q", status, out)
+	}
+}
+
 // completion is updater-release's, with a program that lists two releases.
 func completion(t *testing.T) shells.Program {
 	t.Helper()

@@ -108,13 +108,15 @@ func (c *count) isOver(d day) bool { return d <= dayOf(c.to)-c.window }
 func (c *count) see(e *entry, before machine, known bool) {
 	now := before
 	now.seenUnix = e.unix
+	// First of all, so that a machine which runs what is offered tells nothing new.
+	offered := c.versions.own(e.offered)
 	if version := c.versions.number(e.version); version != noName {
 		now.version = version
 	}
 	if channel := c.channels.number(e.channel); channel != noName {
 		now.channel = channel
 	}
-	if offered := c.versions.number(e.offered); offered != noName && offered != now.offered {
+	if offered != noName && offered != now.offered {
 		now.offered, now.offeredOn = offered, dayOf(e.unix)
 	}
 	if known {

@@ -14,7 +14,10 @@
 //	 "channel":"stable","offered":"5.1.0","method":"GET",
 //	 "path":"/update/v1/clipos/version","status":"200","bytes":18}
 //
-// A machine runs what its last request told. Days are days of UTC.
+// Offered is there when the version was asked for; it is "static" where the answer
+// was the web root's own document, in which a server does not read: nothing then
+// changes in what the machine waits for. A machine runs what its last request
+// told. Days are days of UTC.
 //
 // # Many logs
 //
@@ -29,7 +32,9 @@
 // anybody sent: a machine id counts when it is 32 hexadecimal digits, a version
 // when it is one, a channel when it is a name. So no text of a stranger gets
 // into a report. Who invents machines is counted as machines; how many, and how
-// many versions, is limited ([Limits]). A line that cannot be understood is
+// many versions, is limited ([Limits]). What is offered the server's configuration
+// says: it is told apart however much was invented before, and so are from then
+// on the machines that run it. A line that cannot be understood is
 // counted as damaged and otherwise passed over.
 package fleet
 
@@ -42,8 +47,8 @@ import (
 type Limits struct {
 	// Machines is how many are told apart; requests of more are only counted.
 	Machines int
-	// Names is how many versions, and how many channels, are told apart; all
-	// others are one, called "other".
+	// Names is how many versions that machines tell, and how many channels, are
+	// told apart; all others are one, called "other".
 	Names int
 }
 

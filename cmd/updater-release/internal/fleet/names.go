@@ -13,7 +13,7 @@ type name uint16
 
 const (
 	noName    name = iota // none was told, or what was told is none
-	otherName             // there are too many
+	otherName             // there are too many, or were when it was told
 	firstName
 )
 
@@ -25,6 +25,10 @@ const (
 
 // names numbers texts that were told, so that a machine needs two bytes for
 // one. What is not valid is no name.
+//
+// Machines tell anything, so how many of theirs are numbered is limited. What
+// the server itself tells is not: else inventions would take the numbers of what
+// is really offered.
 type names struct {
 	numbers map[string]name
 	texts   []string
@@ -32,32 +36,60 @@ type names struct {
 	// not valid.
 	canonical func(string) string
 	limit     int
+	// told counts those that machines told first.
+	told int
 }
+
+// maxNames is how many numbers there are.
+const maxNames = 1<<16 - int(firstName)
 
 func newNames(limit int, canonical func(string) string) *names {
 	return &names{
 		numbers:   map[string]name{"": noName},
 		texts:     []string{noName: unknownWord, otherName: otherWord},
 		canonical: canonical,
-		limit:     min(limit, 1<<16-int(firstName)),
+		limit:     min(limit, maxNames/2),
 	}
 }
 
+// number is that of a text which a machine told.
 func (n *names) number(text string) name {
-	if number, ok := n.numbers[text]; ok {
+	proper, number := n.find(text)
+	if number != otherName || n.told >= n.limit {
 		return number
 	}
-	proper := n.canonical(text)
-	number, ok := n.numbers[proper]
-	switch {
-	case ok:
-	case len(n.texts)-int(firstName) >= n.limit:
-		return otherName
-	default:
-		number = name(len(n.texts)) //nolint:gosec // limit keeps it below 1<<16
-		n.texts = append(n.texts, proper)
-		n.numbers[proper] = number
+	n.told++
+	return n.add(proper)
+}
+
+// own is the number of a text which the server told.
+func (n *names) own(text string) name {
+	proper, number := n.find(text)
+	if number != otherName {
+		return number
 	}
+	return n.add(proper)
+}
+
+// find returns otherName for what has no number yet.
+func (n *names) find(text string) (proper string, number name) {
+	if number, ok := n.numbers[text]; ok {
+		return text, number
+	}
+	proper = n.canonical(text)
+	if number, ok := n.numbers[proper]; ok {
+		return proper, number
+	}
+	return proper, otherName
+}
+
+func (n *names) add(proper string) name {
+	if len(n.texts) >= int(firstName)+maxNames {
+		return otherName
+	}
+	number := name(len(n.texts)) //nolint:gosec // maxNames keeps it below 1<<16
+	n.texts = append(n.texts, proper)
+	n.numbers[proper] = number
 	return number
 }
 

@@ -17,7 +17,8 @@
 //
 // The answer is made of $updater_offered, so the web root needs no documents
 // but the static one. That one is the answer where the release that would be
-// offered has not been copied to yet.
+// offered has not been copied to yet. Which it was is $updater_answered, for the
+// log: what was offered, or "static".
 //
 // Who says no id, or none that is one, is offered what all of stable may see.
 //

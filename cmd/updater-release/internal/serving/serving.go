@@ -4,6 +4,11 @@
 // server would, with ranges and validators, and the version document as the
 // channels file says.
 //
+// Who is offered what is what the configuration of package nginx makes of the
+// same channels file: a release that the web root does not have, or has not yet
+// got the last file of, is not offered, nor is nothing; the static version
+// document is the answer then.
+//
 // The channels file is read again for each question for the version, so that a
 // promotion counts at once. What begins with a dot, a release that is being
 // made among it, is not handed out, and no folder is listed. A file that is no
@@ -20,11 +25,13 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/cmd/updater-release/internal/webroot"
+	"github.com/clipos/updater/policy"
 )
 
 // machineHeader is what clients say who they are in.
@@ -68,7 +75,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/update/v1/"+h.Root.Product+"/version" {
 		file, err := channels.Load(h.ChannelsFile)
 		if err == nil {
-			serveVersion(w, r, file)
+			h.serveVersion(w, r, file)
 			return
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -80,18 +87,24 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveVersion answers with what the machine's channel is offered.
-func serveVersion(w http.ResponseWriter, r *http.Request, file *channels.File) {
-	machine := r.Header.Get(machineHeader)
-	version := file.Of(machine).Offers(machine)
-	if version.IsZero() {
-		http.NotFound(w, r)
-		return
-	}
+func (h *Handler) serveVersion(w http.ResponseWriter, r *http.Request, file *channels.File) {
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("Vary", machineHeader)
+	machine := r.Header.Get(machineHeader)
+	version := file.Of(machine).Offers(machine)
+	if version.IsZero() || !h.has(version) {
+		h.serveFile(w, r)
+		return
+	}
 	w.Header().Set("ETag", `"`+version.String()+`"`)
 	w.Header().Set("Content-Type", "application/toml")
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(webroot.DocumentText(version)))
+}
+
+// has tells whether a release can be had here, by the file that nginx goes by.
+func (h *Handler) has(v policy.Version) bool {
+	info, err := os.Stat(filepath.Join(h.Root.Release(v), webroot.Signature(h.Root.Efiboot())))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // serveFile answers with a regular file below the web root.

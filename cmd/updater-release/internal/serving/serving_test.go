@@ -28,6 +28,11 @@ version = "2.0.0"
 machines = ["0123456789abcdef0123456789abcdef"]
 `
 
+// onlyBeta has nothing for stable.
+func onlyBeta(version string) string {
+	return "product = \"clipos\"\n[channel.beta]\nversion = \"" + version + "\"\nmachines = [\"" + machine + "\"]\n"
+}
+
 func newHandler(t *testing.T, files map[string]string) *Handler {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,33 +51,39 @@ func newHandler(t *testing.T, files map[string]string) *Handler {
 func TestHandler(t *testing.T) {
 	const document = "/update/v1/clipos/version"
 	files := map[string]string{
-		"secret":                        "outside",
-		"www/dist/1.0.0/clipos-core":    "0123456789",
-		"www/.updater-release/1/core":   "half",
-		"www/update/v1/clipos/version":  "version = \"1.0.0\"\n",
-		"www/update/v1/another/version": "version = \"9.0.0\"\n",
+		"secret":                            "outside",
+		"www/dist/1.0.0/clipos-core":        "0123456789",
+		"www/dist/2.0.0/clipos-efiboot.sig": "signature",
+		"www/dist/3.0.0/clipos-core":        "half",
+		"www/.updater-release/1/core":       "half",
+		"www/dist/1.0.0/clipos-efiboot.sig": "signature",
+		"www/update/v1/clipos/version":      "version = \"0.9.0\"\n",
+		"www/update/v1/another/version":     "version = \"9.0.0\"\n",
 	}
 	for name, c := range map[string]struct {
 		channels, method, path, machine, header string
 		status                                  int
 		body                                    string
 	}{
-		"file":                  {path: "/dist/1.0.0/clipos-core", status: 200, body: "0123456789"},
-		"range":                 {path: "/dist/1.0.0/clipos-core", header: "bytes=4-", status: 206, body: "456789"},
-		"range beyond":          {path: "/dist/1.0.0/clipos-core", header: "bytes=40-", status: 416, body: "invalid range: failed to overlap\n"},
-		"head":                  {method: "HEAD", path: "/dist/1.0.0/clipos-core", status: 200},
-		"post":                  {method: "POST", path: "/dist/1.0.0/clipos-core", status: 405, body: "only GET and HEAD\n"},
-		"not there":             {path: "/dist/1.0.0/clipos-efiboot", status: 404, body: "404 page not found\n"},
-		"folder":                {path: "/dist/", status: 404, body: "404 page not found\n"},
-		"what is being made":    {path: "/.updater-release/1/core", status: 404, body: "404 page not found\n"},
-		"outside":               {path: "/../secret", status: 404, body: "404 page not found\n"},
-		"document":              {path: document, status: 200, body: "version = \"1.0.0\"\n"},
-		"channel stable":        {channels: channelsText, path: document, status: 200, body: "version = \"1.0.0\"\n"},
-		"channel beta":          {channels: channelsText, path: document, machine: machine, status: 200, body: "version = \"2.0.0\"\n"},
-		"nothing offered":       {channels: "product = \"clipos\"\n", path: document, status: 404, body: "404 page not found\n"},
-		"channels not right":    {channels: "product", path: document, status: 500, body: "channels file invalid\n"},
-		"of another product":    {channels: channelsText, path: "/update/v1/another/version", status: 200, body: "version = \"9.0.0\"\n"},
-		"payloads, by channels": {channels: channelsText, path: "/dist/1.0.0/clipos-core", status: 200, body: "0123456789"},
+		"file":                      {path: "/dist/1.0.0/clipos-core", status: 200, body: "0123456789"},
+		"range":                     {path: "/dist/1.0.0/clipos-core", header: "bytes=4-", status: 206, body: "456789"},
+		"range beyond":              {path: "/dist/1.0.0/clipos-core", header: "bytes=40-", status: 416, body: "invalid range: failed to overlap\n"},
+		"head":                      {method: "HEAD", path: "/dist/1.0.0/clipos-core", status: 200},
+		"post":                      {method: "POST", path: "/dist/1.0.0/clipos-core", status: 405, body: "only GET and HEAD\n"},
+		"not there":                 {path: "/dist/1.0.0/clipos-efiboot", status: 404, body: "404 page not found\n"},
+		"folder":                    {path: "/dist/", status: 404, body: "404 page not found\n"},
+		"what is being made":        {path: "/.updater-release/1/core", status: 404, body: "404 page not found\n"},
+		"outside":                   {path: "/../secret", status: 404, body: "404 page not found\n"},
+		"document":                  {path: document, status: 200, body: "version = \"0.9.0\"\n"},
+		"channel stable":            {channels: channelsText, path: document, status: 200, body: "version = \"1.0.0\"\n"},
+		"channel beta":              {channels: channelsText, path: document, machine: machine, status: 200, body: "version = \"2.0.0\"\n"},
+		"nothing offered":           {channels: "product = \"clipos\"\n", path: document, status: 200, body: "version = \"0.9.0\"\n"},
+		"only beta is offered":      {channels: onlyBeta("2.0.0"), path: document, status: 200, body: "version = \"0.9.0\"\n"},
+		"not there is not offered":  {channels: onlyBeta("4.0.0"), path: document, machine: machine, status: 200, body: "version = \"0.9.0\"\n"},
+		"half there is not offered": {channels: onlyBeta("3.0.0"), path: document, machine: machine, status: 200, body: "version = \"0.9.0\"\n"},
+		"channels not right":        {channels: "product", path: document, status: 500, body: "channels file invalid\n"},
+		"of another product":        {channels: channelsText, path: "/update/v1/another/version", status: 200, body: "version = \"9.0.0\"\n"},
+		"payloads, by channels":     {channels: channelsText, path: "/dist/1.0.0/clipos-core", status: 200, body: "0123456789"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHandler(t, files)
