@@ -75,8 +75,11 @@ func (m *making) sign(name string) error {
 	if err != nil {
 		return err
 	}
-	m.files = append(m.files, File{name, webroot.SizeBytes(filepath.Join(m.dir, name))})
-	return os.WriteFile(webroot.Signature(path), text, 0o644)
+	m.files = append(m.files, File{name, webroot.SizeBytes(path)})
+	return m.write(webroot.Signature(name), func(f *os.File) error {
+		_, err := f.Write(text)
+		return err
+	})
 }
 
 // done tells of a step of so many bytes how far it is.
@@ -141,13 +144,14 @@ func copyAll(ctx context.Context, to io.Writer, from io.Reader, progress func(in
 	}
 }
 
-// write writes a file of the release.
+// write writes a file of the release, which the server may read whatever the
+// umask is: that is judged before the release is published.
 func (m *making) write(name string, content func(*os.File) error) error {
 	f, err := os.OpenFile(filepath.Join(m.dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
-	return errors.Join(content(f), f.Close())
+	return errors.Join(f.Chmod(0o644), content(f), f.Close())
 }
 
 // checkOrder says what is wrong with a version among those that are there.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/clipos/updater/cmd/updater-release/internal/audit"
 	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/cmd/updater-release/internal/publish"
@@ -140,6 +142,27 @@ func TestAdd(t *testing.T) {
 	info, err := os.Stat(filepath.Join(p.Root.Release(releasetest.Version(t, "1.1.0")), "clipos-core.from-1.0.0.patch"))
 	if err != nil || info.Size() > 60<<10 {
 		t.Errorf("a patch for one file of 16 KiB has %d bytes, %v", info.Size(), err)
+	}
+}
+
+// The umask of whoever publishes says nothing about who may fetch a release. No
+// test of this package runs beside another one, as the umask is the process's.
+func TestAddUmask(t *testing.T) {
+	for _, mask := range []int{0o027, 0o077} {
+		t.Run(fmt.Sprintf("%03o", mask), func(t *testing.T) {
+			before := unix.Umask(mask)
+			defer unix.Umask(before)
+			dir, p := site(t, "1.0.0", "1.1.0")
+			mustPromote(t, p, "1.1.0", "stable", 100)
+			if found := findings(t, p, nil); len(found) > 0 {
+				t.Error(found)
+			}
+			for _, line := range tree(t, filepath.Join(dir, "webroot")) {
+				if !strings.HasPrefix(line, "drwxr-xr-x ") && !strings.HasPrefix(line, "-rw-r--r-- ") {
+					t.Error(line)
+				}
+			}
+		})
 	}
 }
 
