@@ -35,6 +35,9 @@ func NewJudge(product string, key []byte, rootHashParameter string) (*Judge, err
 // KeyID names the key, as minisign prints it.
 func (j *Judge) KeyID() string { return j.config.key.String() }
 
+// HasKeyOf tells whether both believe the same key.
+func (j *Judge) HasKeyOf(other *Judge) bool { return j.config.key == other.config.key }
+
 // SignedFile takes the bytes of a file as they pass and tells whether they are
 // those that were signed.
 type SignedFile interface {

@@ -13,7 +13,6 @@ import (
 	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/cmd/updater-release/internal/publish"
 	"github.com/clipos/updater/policy"
-	"github.com/clipos/updater/updater"
 )
 
 // The verbs that change the web root.
@@ -31,6 +30,7 @@ func add(flags *flag.FlagSet) action {
 	var work workOptions
 	key.define(flags)
 	work.define(flags)
+	pubkey := flags.String("pubkey", defaultPubkey, "")
 	flags.StringVar(&a.Core, "core", "", "")
 	flags.StringVar(&a.Efiboot, "efiboot", "", "")
 	flags.IntVar(&a.Patches, "patches", 3, "")
@@ -53,7 +53,8 @@ func add(flags *flag.FlagSet) action {
 			return err
 		}
 		defer a.Key.Wipe()
-		judge, err := updater.NewJudge(root.Product, a.Key.Public(), work.parameter)
+		required := offer.channel != "" || isGiven(flags, "pubkey")
+		judge, err := s.signerJudge(root.Product, a.Key, *pubkey, required, work)
 		if err != nil {
 			return err
 		}

@@ -113,6 +113,12 @@ func interleaved(flags *flag.FlagSet, args []string) (words []string, err error)
 	}
 }
 
+// isGiven tells whether an option stands on the command line.
+func isGiven(flags *flag.FlagSet, name string) (given bool) {
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
+}
+
 // take finds the verb's argument in words.
 func (c *command) take(v verb, words []string) error {
 	wanted := strings.Trim(v.argument, "[].")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/cmd/updater-release/internal/publish"
+	"github.com/clipos/updater/cmd/updater-release/internal/signing"
 	"github.com/clipos/updater/cmd/updater-release/internal/webroot"
 	"github.com/clipos/updater/updater"
 )
@@ -88,6 +89,31 @@ func (s *session) judge(product, pubkey string, o workOptions) (*updater.Judge, 
 		return nil, fmt.Errorf("%s: %w", pubkey, err)
 	}
 	return j, nil
+}
+
+// signerJudge is the judge of what key signs, by the public key that clients
+// have. Where that is not at hand it is the key's own, unless it is required:
+// nobody is offered what no client may believe.
+func (s *session) signerJudge(product string, key *signing.Key, pubkey string, required bool, o workOptions) (*updater.Judge, error) {
+	own, err := updater.NewJudge(product, key.Public(), o.parameter)
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := s.judge(product, pubkey, o)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !required:
+		return own, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, hinted{err, "--pubkey FILE, the public key that clients have"}
+	case err != nil:
+		return nil, err
+	case !trusted.HasKeyOf(own):
+		return nil, hinted{
+			fmt.Errorf("the secret key is %s, and clients believe %s alone, the one in %s", own.KeyID(), trusted.KeyID(), pubkey),
+			"--key FILE, the secret key of that one; or --pubkey FILE, when clients have another",
+		}
+	}
+	return trusted, nil
 }
 
 // publisher is who changes the web root.

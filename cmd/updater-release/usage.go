@@ -53,10 +53,9 @@ Options of keygen and add:
   --password-file FILE  its password is in the first line, rather than asked for;
                         also /dev/fd/3
 
-Options of verify and promote:
-  --pubkey FILE         the public key (default updater.pub)
-
 Options of add, verify and promote:
+  --pubkey FILE         the public key that clients have (default updater.pub);
+                        add does without the default one, unless with --channel
   --workers N           how much is done at the same time (default: the number of
                         processors)
   --memory SIZE         take about so much memory at most, as 2G; one worker

@@ -60,7 +60,7 @@ _updater_release() {
 		keygen) candidates+=' --key --pubkey --password-file --no-password -W' ;;
 		add)
 			candidates+=' --core --efiboot --patches --level --boot-order --channel --percent --allow-older'
-			candidates+=' --key --password-file --workers --memory --root-hash-parameter'
+			candidates+=' --key --pubkey --password-file --workers --memory --root-hash-parameter'
 			;;
 		verify) candidates+=' --pubkey --workers --memory --root-hash-parameter' ;;
 		promote) candidates+=' --channel --percent --allow-older --pubkey --workers --memory --root-hash-parameter' ;;

@@ -65,7 +65,7 @@ complete -c updater-release -n __updater_release_needs_verb -l version -d 'Print
 
 complete -c updater-release -n '__updater_release_verb_is keygen add' -l key -r -F -d 'The secret key'
 complete -c updater-release -n '__updater_release_verb_is keygen add' -l password-file -r -F -d 'Its password is in the first line'
-complete -c updater-release -n '__updater_release_verb_is keygen verify promote' -l pubkey -r -F -d 'The public key'
+complete -c updater-release -n '__updater_release_verb_is keygen add verify promote' -l pubkey -r -F -d 'The public key'
 complete -c updater-release -n '__updater_release_verb_is keygen' -s W -l no-password -d 'Leave the secret key unencrypted'
 complete -c updater-release -n '__updater_release_verb_is add verify promote' -l workers -x -d 'How much at the same time'
 complete -c updater-release -n '__updater_release_verb_is add verify promote' -l memory -x -a '1G 2G 4G' -d 'How much memory at most'
