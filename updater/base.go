@@ -4,7 +4,6 @@ package updater
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/blake2b"
@@ -14,16 +13,8 @@ import (
 	"github.com/clipos/updater/updater/patch"
 )
 
-const (
-	// rebuildWorkers is how many pieces of a patch are rebuilt at once.
-	rebuildWorkers = 2
-	// rebuildBytes is the memory a rebuild may take; with it the whole program
-	// was measured to stay below 128 MiB.
-	rebuildBytes = 100 << 20
-)
-
-// errMemory is about a patch made for machines with more room than we take.
-var errMemory = errors.New("rebuilding takes too much memory")
+// rebuildWorkers is how many pieces of a patch are rebuilt at once.
+const rebuildWorkers = 2
 
 // openPatch reads a patch that was verified as a file, and the base, which has
 // to be the one that it was made from.
@@ -36,7 +27,7 @@ func (r *run) openPatch(ctx context.Context, i *image, to policy.Version) (baseB
 	if err := checkHeader(h, i, r.config.Running, to); err != nil {
 		return 0, err
 	}
-	workers, err := workersFor(h)
+	workers, err := h.WorkersFor(patch.MaxRebuildBytes, rebuildWorkers)
 	if err != nil {
 		return 0, err
 	}
@@ -61,24 +52,6 @@ func checkHeader(h patch.Header, i *image, from, to policy.Version) error {
 		return fmt.Errorf("%w: its image has %d bytes, at most %d are accepted", ErrResponseTooLarge, h.Result.SizeBytes, i.maxBytes)
 	}
 	return nil
-}
-
-// workersFor is how many pieces may be rebuilt at once; [patch.Patch.Rebuild]
-// says what each takes.
-func workersFor(h patch.Header) (int, error) {
-	computed := h.Result.SizeBytes
-	var window, result, frame int64
-	for _, p := range h.Pieces {
-		computed -= p.Bytes
-		window, result, frame = max(window, p.WindowBytes()), max(result, p.Bytes), max(frame, p.FrameBytes)
-	}
-	piece := window + result + frame
-	for workers := int64(rebuildWorkers); workers > 0; workers-- {
-		if computed+workers*piece <= rebuildBytes {
-			return int(workers), nil
-		}
-	}
-	return 0, fmt.Errorf("%w: %d bytes, at most %d are taken", errMemory, computed+piece, int64(rebuildBytes))
 }
 
 // checkBase reads the base once. It is another where this machine runs an image

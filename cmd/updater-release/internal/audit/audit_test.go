@@ -180,6 +180,10 @@ func TestAttacks(t *testing.T) {
 		"patch: from a base that is not there": {func(v vandal) { v.remove("dist/1.0.0") }, []string{
 			patch10 + ": its base cannot be read: ", "dist/1.2.0/clipos-core.from-1.0.0.patch: its base cannot be read: ",
 		}},
+		"patch: for more memory than machines have": {func(v vandal) {
+			v.write(patch10, memoryPatch(v.t))
+			v.sign(patch10)
+		}, []string{patch10 + ": every machine passes it over: rebuilding takes too much memory: "}},
 		"patch: its signature gone": {func(v vandal) { v.remove(patch10 + ".sig") }, []string{patch10 + ".sig: missing"}},
 		"patch: gone, its signature left": {func(v vandal) { v.remove(patch10) }, []string{
 			patch10 + ".sig: a signature of nothing",

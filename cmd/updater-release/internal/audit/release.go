@@ -250,8 +250,13 @@ func (r *release) rebuild(ctx context.Context, from policy.Version) error {
 		r.find(path, "%v", err)
 		return nil
 	}
-	if h := p.Header(); h.From != from.String() || h.To != r.version.String() {
+	h := p.Header()
+	if h.From != from.String() || h.To != r.version.String() {
 		r.find(path, "says of itself that it leads from %.80q to %.80q", h.From, h.To)
+		return nil
+	}
+	if _, err := h.WorkersFor(patch.MaxRebuildBytes, 1); err != nil {
+		r.find(path, "every machine passes it over: %v", err)
 		return nil
 	}
 	return r.compare(ctx, path, func(write func([]byte) error) error { return p.Rebuild(ctx, base, 1, write) })

@@ -14,8 +14,9 @@
 //
 // Pieces have 8 MiB. The window of each is what of the base is around the same
 // offset, 8 MiB more on each side; or where the most of its content comes from,
-// and parts of the base from which the rest does, 24 MiB in all. Samples of a
-// rolling hash tell where that is. A hash tree and its error correction, when
+// and parts of the base from which the rest does, 24 MiB in all, less where a
+// large hash tree leaves less of the memory that machines take (from images of
+// 3.7 GiB on). Samples of a rolling hash tell where that is. A hash tree and its error correction, when
 // the image has them as veritysetup makes them, are left to the client to
 // compute.
 //
@@ -50,6 +51,10 @@ type Options struct {
 	// each processor. Each takes about 200 MiB at the highest level, zstd's
 	// memory included.
 	Workers int
+	// MemoryBytes is what machines take to rebuild the result; 0 means
+	// patch.MaxRebuildBytes. Where no window would be left that is worth a
+	// patch, Make fails at once, with patch.ErrMemory.
+	MemoryBytes int64
 	// Progress, when not nil, is told how many bytes of Result are done, from
 	// the goroutine that called Make.
 	Progress func(doneBytes int64)

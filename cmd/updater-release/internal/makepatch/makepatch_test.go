@@ -4,6 +4,7 @@ package makepatch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -142,6 +143,44 @@ func TestVerity(t *testing.T) {
 	other[v.Offset+5000] ^= 1
 	if _, h, stats := makePatch(t, base, other, 2); stats.ComputedBytes != 0 || h.Verity != nil {
 		t.Errorf("%+v, want an area in pieces", stats)
+	}
+}
+
+// TestMemory: what is computed leaves less for windows, as little as a piece; a
+// patch that no machine could apply is not begun.
+func TestMemory(t *testing.T) {
+	result := withVerity(t, 9<<20)
+	_, areaBytes, err := patch.FindVerity(t.Context(), bytes.NewReader(result), int64(len(result)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := random(33<<20, 1)
+	least := areaBytes + pieceBytes + minWindowBytes + pieceBytes + pieceBytes/256 + 64
+	for memoryBytes, want := range map[int64]int64{0: maxWindowBytes - sideBytes, least + 6<<20: minWindowBytes + 6<<20, least: minWindowBytes} {
+		file, err := os.Create(filepath.Join(t.TempDir(), "patch"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		o := Options{From: "1", To: "2", Base: source(base), Result: source(result), Level: 1, MemoryBytes: memoryBytes}
+		stats, err := Make(t.Context(), o, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := patch.Open(file, stats.FileBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Header().Pieces[0].WindowBytes(); got != want {
+			t.Errorf("memory %d: window %d, want %d", memoryBytes, got, want)
+		}
+		if n, err := p.Header().WorkersFor(cmp.Or(memoryBytes, patch.MaxRebuildBytes), 1); n != 1 {
+			t.Errorf("memory %d: %v", memoryBytes, err)
+		}
+	}
+	o := Options{From: "1", To: "2", Base: source(base), Result: source(result), Level: 1, MemoryBytes: least - 1}
+	if _, err := Make(t.Context(), o, &memory{}); !errors.Is(err, patch.ErrMemory) {
+		t.Errorf("got error %v, want %v", err, patch.ErrMemory)
 	}
 }
 

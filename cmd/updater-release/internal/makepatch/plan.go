@@ -3,6 +3,7 @@
 package makepatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type plan struct {
 	offsets                    []int64
 	movedPieces                int
 	computedBytes, resultBytes int64
+	windowBytes                int64
 }
 
 func makePlan(ctx context.Context, o Options) (*plan, error) {
@@ -49,6 +51,9 @@ func makePlan(ctx context.Context, o Options) (*plan, error) {
 		},
 	)
 	if err != nil {
+		return nil, err
+	}
+	if p.windowBytes, err = windowFor(cmp.Or(o.MemoryBytes, patch.MaxRebuildBytes), p.computedBytes); err != nil {
 		return nil, err
 	}
 	index.finish()
@@ -124,7 +129,7 @@ func (p *plan) chooseWindows(ctx context.Context, result io.ReaderAt, index *ind
 			return fmt.Errorf("new image: %w", err)
 		}
 		var moved bool
-		piece.Window, moved = chooseWindow(index.find(content), p.offsets[i], piece.Bytes, p.header.Base.SizeBytes)
+		piece.Window, moved = chooseWindow(index.find(content), p.offsets[i], piece.Bytes, p.header.Base.SizeBytes, p.windowBytes)
 		if moved {
 			p.movedPieces++
 		}

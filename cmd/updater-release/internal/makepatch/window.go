@@ -4,6 +4,7 @@ package makepatch
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/clipos/updater/updater/patch"
@@ -12,10 +13,10 @@ import (
 const (
 	// sideBytes is how much of the base is taken on each side of a piece.
 	sideBytes = 8 << 20
-	// windowBytes is the whole window: what a client needs memory for.
-	windowBytes = pieceBytes + 2*sideBytes
-	// maxRunBytes of it may come from elsewhere.
-	maxRunBytes = 16 << 20
+	// maxWindowBytes is the whole window: what a client needs memory for.
+	maxWindowBytes = pieceBytes + 2*sideBytes
+	// minWindowBytes is the least that is worth a patch: what is around a piece.
+	minWindowBytes = pieceBytes
 	// maxRuns bounds what the header takes.
 	maxRuns = 200
 	// runSideBytes are taken on each side of a run: the samples that it was
@@ -26,17 +27,29 @@ const (
 	minGain = 16
 )
 
-// chooseWindow chooses the parts of the base that a piece refers to, from
-// where its content came from; moved tells that they are not just what is
-// around the same offset.
-func chooseWindow(origins []origin, offset, bytes, baseBytes int64) (window []patch.Part, moved bool) {
-	near := around(offset, bytes, baseBytes)
+// windowFor is how large a window may be so that machines can rebuild the
+// result, also a piece that does not shrink at all.
+func windowFor(memoryBytes, computedBytes int64) (int64, error) {
+	window := patch.MaxWindowFor(memoryBytes, computedBytes, pieceBytes)
+	if window < minWindowBytes {
+		return 0, fmt.Errorf("%w: %d bytes of %d for hash tree and error correction leave too little for pieces", patch.ErrMemory, computedBytes, memoryBytes)
+	}
+	return min(window, maxWindowBytes), nil
+}
+
+// chooseWindow chooses the parts of the base that a piece refers to, of at most
+// windowBytes, from where its content came from; moved tells that they are not
+// just what is around the same offset.
+func chooseWindow(origins []origin, offset, bytes, baseBytes, windowBytes int64) (window []patch.Part, moved bool) {
+	// So much may come from elsewhere.
+	maxRunBytes := windowBytes / 3 * 2
+	near := middle(around(offset, bytes, baseBytes), windowBytes)
 	main := mainPart(origins, near, windowBytes, baseBytes)
-	parts := findRuns(origins, main, baseBytes)
+	parts := findRuns(origins, main, baseBytes, maxRunBytes)
 	if len(parts) > 0 {
 		// Make room: what a smaller main part loses must be among the runs.
 		main = mainPart(origins, main, windowBytes-maxRunBytes, baseBytes)
-		parts = findRuns(origins, main, baseBytes)
+		parts = findRuns(origins, main, baseBytes, maxRunBytes)
 		main = grow(main, windowBytes-totalBytes(parts), baseBytes)
 	}
 	moved = len(parts) > 0 || main != near
@@ -53,17 +66,23 @@ func around(offset, bytes, baseBytes int64) patch.Part {
 	end := min(offset+bytes+sideBytes, baseBytes)
 	if begin == end {
 		// Behind the end of the base: what is last there.
-		begin = max(0, baseBytes-windowBytes)
+		begin = max(0, baseBytes-maxWindowBytes)
 	}
 	return patch.Part{Offset: begin, Bytes: end - begin}
+}
+
+// middle is what is left of a part of which the same is cut off on both sides.
+func middle(part patch.Part, maxBytes int64) patch.Part {
+	if part.Bytes <= maxBytes {
+		return part
+	}
+	return patch.Part{Offset: part.Offset + (part.Bytes-maxBytes)/2, Bytes: maxBytes}
 }
 
 // mainPart is the part of the base of at most maxBytes where most of the
 // piece came from; near, as far as it fits, unless another is clearly better.
 func mainPart(origins []origin, near patch.Part, maxBytes, baseBytes int64) patch.Part {
-	if near.Bytes > maxBytes {
-		near = patch.Part{Offset: near.Offset + (near.Bytes-maxBytes)/2, Bytes: maxBytes}
-	}
+	near = middle(near, maxBytes)
 	best := densest(origins, maxBytes)
 	if covered := count(origins, near); count(origins, best) < covered+max(minGain, covered/16) {
 		return near
@@ -122,7 +141,7 @@ type run struct {
 
 // findRuns finds the parts of the base outside main where content of the
 // piece came from: those that have most of it, sorted.
-func findRuns(origins []origin, main patch.Part, baseBytes int64) []patch.Part {
+func findRuns(origins []origin, main patch.Part, baseBytes, maxBytes int64) []patch.Part {
 	runs := collectRuns(origins, main)
 	slices.SortStableFunc(runs, func(a, b run) int { return cmp.Compare(b.hits, a.hits) })
 	var parts []patch.Part
@@ -130,7 +149,7 @@ func findRuns(origins []origin, main patch.Part, baseBytes int64) []patch.Part {
 	for _, r := range runs[:min(len(runs), maxRuns)] {
 		begin := max(0, r.part.Offset-runSideBytes)
 		part := patch.Part{Offset: begin, Bytes: min(r.part.Offset+r.part.Bytes+runSideBytes, baseBytes) - begin}
-		if bytes += part.Bytes; bytes > maxRunBytes {
+		if bytes += part.Bytes; bytes > maxBytes {
 			break
 		}
 		parts = append(parts, part)

@@ -25,6 +25,9 @@ type Addition struct {
 	Key           *signing.Key
 	// Patches is from how many of the releases before there will be patches.
 	Patches int
+	// MemoryBytes is what machines take to apply a patch, 0 for what updaterd
+	// does.
+	MemoryBytes int64
 	// Level is zstd's, 0 for the default.
 	Level int
 	// RefuseBootOrder: a release that systemd-boot would not start by default
@@ -221,72 +224,6 @@ func (m *making) compress(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	m.Progress.End(share(webroot.SizeBytes(filepath.Join(m.dir, name)), core.Size()))
-	return m.sign(name)
-}
-
-// patch makes the patches from the releases before.
-func (m *making) patch(ctx context.Context) error {
-	versions, err := m.Root.Versions()
-	if err != nil {
-		return err
-	}
-	made := 0
-	for _, from := range versions {
-		if made == m.Patches {
-			return nil
-		}
-		if from.Compare(m.Version) > 0 {
-			continue
-		}
-		made++
-		if err := m.patchFrom(ctx, from); err != nil {
-			return fmt.Errorf("patch from %s: %w", from, err)
-		}
-	}
-	return nil
-}
-
-// patchFrom makes one patch, unless the compressed image is smaller.
-func (m *making) patchFrom(ctx context.Context, from policy.Version) error {
-	findings, err := m.auditor().Core(ctx, from)
-	if err != nil {
-		return err
-	}
-	if len(findings) > 0 {
-		// A patch from an image that no machine has would be of no use. What is
-		// published does not change: the next release has to do without it.
-		m.Warn("no patch from %s: %s", from, findings[0])
-		return nil
-	}
-	base, baseDone, err := webroot.Open(filepath.Join(m.Root.Release(from), m.Root.Core()))
-	if err != nil {
-		return err
-	}
-	defer baseDone()
-	result, resultDone, err := webroot.Open(filepath.Join(m.dir, m.Root.Core()))
-	if err != nil {
-		return err
-	}
-	defer resultDone()
-	name := m.Root.Patch(from)
-	m.Progress.Begin("make " + name)
-	err = m.write(name, func(f *os.File) error {
-		_, err := makepatch.Make(ctx, makepatch.Options{
-			From: from.String(), To: m.Version.String(), Level: m.Level, Workers: m.Workers, Progress: m.done(result.Size()),
-			Base:   makepatch.Source{ReaderAt: base, SizeBytes: base.Size()},
-			Result: makepatch.Source{ReaderAt: result, SizeBytes: result.Size()},
-		}, f)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	bytes := webroot.SizeBytes(filepath.Join(m.dir, name))
-	if bytes >= webroot.SizeBytes(filepath.Join(m.dir, m.Root.Compressed())) {
-		m.Progress.End("dropped: " + console.Size(bytes) + ", no smaller than " + m.Root.Compressed())
-		return os.Remove(filepath.Join(m.dir, name))
-	}
-	m.Progress.End(share(bytes, result.Size()))
 	return m.sign(name)
 }
 
