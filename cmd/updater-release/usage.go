@@ -14,7 +14,8 @@ Verbs:
                         compressed image and patches; nobody is offered it yet
       --core FILE         the core image
       --efiboot FILE      the EFI binary that boots it
-      --patches N         from how many releases before (default 3)
+      --patches N         from how many releases before (default 3), and from as
+                          many more at most that channels are offered now
       --level N           of zstd, 1 to 19 (default 19)
       --boot-order WHAT   when systemd-boot would not start it by default:
                           set-default (the default) warns, refuse does not add it

@@ -23,7 +23,8 @@ type Addition struct {
 	Version       policy.Version
 	Core, Efiboot string // files
 	Key           *signing.Key
-	// Patches is from how many of the releases before there will be patches.
+	// Patches is from how many of the releases before there will be patches,
+	// and from how many more that channels are offered now.
 	Patches int
 	// MemoryBytes is what machines take to apply a patch, 0 for what updaterd
 	// does.

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/clipos/updater/cmd/internal/console"
+	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/cmd/updater-release/internal/makepatch"
 	"github.com/clipos/updater/cmd/updater-release/internal/webroot"
 	"github.com/clipos/updater/policy"
@@ -22,20 +24,35 @@ func (m *making) patch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	made := 0
-	for _, from := range versions {
-		if made == m.Patches {
-			return nil
-		}
-		if from.Compare(m.Version) > 0 {
-			continue
-		}
-		made++
+	file, err := channels.LoadOrNew(m.ChannelsFile, m.Root.Product)
+	if err != nil {
+		return err
+	}
+	older := slices.DeleteFunc(versions, func(v policy.Version) bool { return v.Compare(m.Version) >= 0 })
+	for _, from := range bases(older, file.Channels(), m.Patches) {
 		if err := m.patchFrom(ctx, from); err != nil {
 			return fmt.Errorf("patch from %s: %w", from, err)
 		}
 	}
 	return nil
+}
+
+// bases are the releases to make patches from, the newest first: so many of the
+// newest, and what channels are offered now, at most as many. Most machines run
+// that, however many betas came after it.
+func bases(older []policy.Version, all []channels.Channel, number int) []policy.Version {
+	chosen := slices.Clone(older[:min(number, len(older))])
+	offered := 0
+	for _, c := range all { // stable first
+		for _, v := range []policy.Version{c.Version, c.Previous} {
+			if offered < number && contains(older, v) && !contains(chosen, v) {
+				chosen = append(chosen, v)
+				offered++
+			}
+		}
+	}
+	slices.SortFunc(chosen, func(a, b policy.Version) int { return b.Compare(a) })
+	return chosen
 }
 
 // patchFrom makes one patch, unless the compressed image is smaller, or machines
