@@ -6,8 +6,9 @@
 // # What is looked at
 //
 //   - names: every release has two payloads and their signatures, and nothing
-//     that is no part of a release; there are no links, and a server may read
-//     everything.
+//     that is no part of a release; a server may read everything of it and look
+//     into the folders on the way. What else lies at the top of the web root is
+//     no finding, unless it is or has a link or a secret key.
 //   - signatures: made by the key, in the format that clients take, for the
 //     version of the folder; and they fit the bytes.
 //   - content: the payloads are the product's, of that version, and belong

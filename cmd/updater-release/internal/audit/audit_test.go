@@ -148,6 +148,11 @@ const (
 	version = "update/v1/clipos/version"
 )
 
+// encryptedKey is a secret key of minisign, in the form it has with a password.
+const encryptedKey = `untrusted comment: minisign secret key A92CEEF81CF27986
+RWRTY0IypCINMW1JPA+HFoczWAQANO7ZXeKrauD9zZ6DXXKPgs4AgAAAAAAAAAAAAAEAAAAALAlI1hTeMPvW+ZVVUIhO0cNU4SUbm1TX7Zmg2bE4jaglrkm0T+Y0pDl23WEsOg8gJKGdD90Bj1Pgo+rGOwJ6TGF8We+ZJFCAOsXDzGiqjp9Vf969SN6dil/rm6ktlLvYkmN+Hwyj3wc=
+`
+
 func TestGood(t *testing.T) {
 	if found := judge(t, site(t)); len(found) > 0 {
 		t.Errorf("%q", found)
@@ -238,7 +243,41 @@ func TestAttacks(t *testing.T) {
 		"another file":     {func(v vandal) { v.write("dist/1.1.0/.clipos-core.tmp", nil) }, []string{"dist/1.1.0/.clipos-core.tmp: no part of a release of clipos"}},
 		"another product":  {func(v vandal) { v.write("dist/1.1.0/other-core", nil) }, []string{"dist/1.1.0/other-core: no part of a release of clipos"}},
 		"another document": {func(v vandal) { v.write("update/v1/other/version", nil) }, []string{"update/v1/other: belongs to no release of clipos"}},
-		"no version":       {func(v vandal) { v.write("dist/latest/clipos-core", nil) }, []string{`dist/latest: invalid version "latest"`}},
+		"closed folders above": {func(v vandal) {
+			for _, name := range []string{".", "dist", "update", "update/v1", "update/v1/clipos"} {
+				v.must(os.Chmod(v.path(name), 0o700))
+			}
+		}, []string{
+			".: mode 0700, a server cannot look into it", "dist: mode 0700, ", "update: mode 0700, ", "update/v1: mode 0700, ", "update/v1/clipos: mode 0700, ",
+		}},
+		"files at the top": {func(v vandal) { v.write("index.html", nil); v.write("robots.txt", nil); v.write("help/a.html", nil) }, nil},
+		"a secret key": {func(v vandal) {
+			_, err := signing.Generate(v.path("updater.key"), v.path("updater.pub"), "")
+			v.must(err)
+		}, []string{"updater.key: a secret key, "}},
+		"an encrypted one, deep down": {func(v vandal) {
+			v.write("backup/keys/x", []byte(encryptedKey))
+		}, []string{"backup/keys/x: a secret key, "}},
+		"a secret key in a release": {func(v vandal) {
+			v.write("dist/1.1.0/updater.key", []byte(encryptedKey))
+		}, []string{"dist/1.1.0/updater.key: a secret key, ", "dist/1.1.0/updater.key: no part of a release of clipos"}},
+		"a server's key": {func(v vandal) {
+			v.write("server.pem", []byte("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"))
+		}, []string{"server.pem: a secret key, "}},
+		"links beside releases": {func(v vandal) {
+			v.must(os.Symlink("/etc", v.path("etc")))
+			v.must(os.Symlink("/etc", v.path("update/etc")))
+			v.must(os.Symlink("1.1.0", v.path("dist/latest")))
+		}, []string{
+			"etc: a link, ", "update/etc: a link, ", "update/etc: belongs to no release of clipos",
+			"dist/latest: a link, ", `dist/latest: invalid version "latest"`,
+		}},
+		"update is a link": {func(v vandal) {
+			v.must(os.Rename(v.path("update"), v.path("../update")))
+			v.must(os.Symlink("../update", v.path("update")))
+		}, []string{"update: not a folder"}},
+		"another interface": {func(v vandal) { v.write("update/v2/clipos/version", nil) }, []string{"update/v2: belongs to no release of clipos"}},
+		"no version":        {func(v vandal) { v.write("dist/latest/clipos-core", nil) }, []string{`dist/latest: invalid version "latest"`}},
 		"half a release": {func(v vandal) { v.write(".updater-release/2.0.0/clipos-core", nil) }, []string{
 			".updater-release: left behind by an interrupted change",
 		}},

@@ -73,6 +73,7 @@ func (r *release) look(e fs.DirEntry) {
 	r.sizes[e.Name()] = info.Size()
 	if !r.isPart(strings.TrimSuffix(e.Name(), webroot.Signature(""))) {
 		r.find(path, "no part of a release of %s", r.Root.Product)
+		r.checkOther(path)
 		delete(r.sizes, e.Name())
 	}
 }

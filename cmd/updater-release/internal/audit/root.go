@@ -25,7 +25,7 @@ func (a *Auditor) All(ctx context.Context, c *channels.File, file string) ([]Fin
 	for _, v := range a.versions() {
 		tasks = append(tasks, a.release(v, a.Root.Release(v))...)
 	}
-	a.checkProducts()
+	a.checkFolders()
 	a.checkOffers(c, file)
 	return a.judge(ctx, tasks)
 }
@@ -44,6 +44,7 @@ func (a *Auditor) versions() []policy.Version {
 		switch {
 		case err != nil:
 			a.find(path, "%v", err)
+			a.checkOther(path)
 		case statErr != nil:
 			a.find(path, "%v", statErr)
 		case !e.IsDir():
@@ -56,22 +57,6 @@ func (a *Auditor) versions() []policy.Version {
 		}
 	}
 	return versions
-}
-
-// checkProducts notes what is not the product's beside its version document.
-func (a *Auditor) checkProducts() {
-	folder := filepath.Dir(a.Root.Document())
-	for dir, only := range map[string]string{folder: filepath.Base(a.Root.Document()), filepath.Dir(folder): a.Root.Product} {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			a.find(dir, "%v", err)
-		}
-		for _, e := range entries {
-			if e.Name() != only {
-				a.find(filepath.Join(dir, e.Name()), "belongs to no release of %s", a.Root.Product)
-			}
-		}
-	}
 }
 
 // checkOffers notes what is offered and not there.

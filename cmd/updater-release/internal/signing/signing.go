@@ -71,6 +71,12 @@ func Load(file string, password func() (string, error)) (*Key, error) {
 	return k, nil
 }
 
+// IsSecret tells whether a text is that of a file with a secret key.
+func IsSecret(text []byte) bool {
+	_, err := minisign.DecodePrivateKey(string(text))
+	return err == nil
+}
+
 func readKey(file string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
