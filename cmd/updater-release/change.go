@@ -33,7 +33,8 @@ func add(flags *flag.FlagSet) action {
 	pubkey := flags.String("pubkey", defaultPubkey, "")
 	flags.StringVar(&a.Core, "core", "", "")
 	flags.StringVar(&a.Efiboot, "efiboot", "", "")
-	flags.IntVar(&a.Patches, "patches", 3, "")
+	a.Patches = 3
+	flags.Func("patches", "", parseNumber(&a.Patches, 0, 1000))
 	flags.IntVar(&a.Level, "level", 0, "")
 	flags.Func("boot-order", "", parseBootOrder(&a.RefuseBootOrder))
 	offer := promotionOptions{channel: ""}
@@ -112,7 +113,8 @@ type promotionOptions struct {
 
 func (o *promotionOptions) define(flags *flag.FlagSet) {
 	flags.StringVar(&o.channel, "channel", o.channel, "")
-	flags.IntVar(&o.percent, "percent", 100, "")
+	o.percent = 100
+	flags.Func("percent", "", parseNumber(&o.percent, 0, 100))
 	flags.BoolVar(&o.older, "allow-older", false, "")
 }
 

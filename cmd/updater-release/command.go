@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -110,6 +111,19 @@ func interleaved(flags *flag.FlagSet, args []string) (words []string, err error)
 			return words, nil
 		}
 		words, args = append(words, flags.Arg(0)), flags.Args()[1:]
+	}
+}
+
+// parseNumber stores the number that an option's value is, if it is from least
+// to most.
+func parseNumber(to *int, least, most int) func(string) error {
+	return func(text string) error {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("not a number from %d to %d", least, most)
+		}
+		*to = n
+		return nil
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/clipos/updater/cmd/updater-release/internal/channels"
 	"github.com/clipos/updater/cmd/updater-release/internal/webroot"
 	"github.com/clipos/updater/policy"
+	"github.com/clipos/updater/updater"
 )
 
 // The verbs that look at the web root.
@@ -161,7 +162,9 @@ func newReleaseObject(root *webroot.Root, file *channels.File, v policy.Version)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return o, err
 	}
-	o.Document = string(text) == webroot.DocumentText(v)
+	// One that cannot be read offers nothing, which verify says.
+	offered, err := updater.ParseVersionDocument(text)
+	o.Document = err == nil && offered.Compare(v) == 0
 	if file != nil {
 		o.OfferedTo = offeredTo(file, v)
 	}

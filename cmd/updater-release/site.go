@@ -21,6 +21,13 @@ import (
 
 // root is the web root and, when there is a file of them, its channels.
 func (s *session) root() (*webroot.Root, *channels.File, error) {
+	inside, err := webroot.New(s.webroot, "").Holds(s.channels)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case inside:
+		return nil, nil, hinted{fmt.Errorf("%s lies in the web root, where everybody could read which machines it lists", s.channels), "--channels FILE, one outside of " + s.webroot}
+	}
 	file, err := channels.Load(s.channels)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.product == "":

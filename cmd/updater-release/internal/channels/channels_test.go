@@ -217,7 +217,8 @@ func TestPromoteRefused(t *testing.T) {
 		want                   error
 	}{
 		"unknown channel":        {sample, "gamma", "5.1.0", 100, ErrUnknownChannel},
-		"percent":                {sample, "stable", "5.1.0", 101, ErrInvalid},
+		"percent":                {sample, "stable", "5.1.0", 101, ErrPercent},
+		"negative percent":       {sample, "stable", "5.1.0", -1, ErrPercent},
 		"part of the settled":    {sample, "stable", "5.0.0", 10, nil},
 		"first for some":         {"product = \"clipos\"\n", "stable", "5.0.0", 10, nil},
 		"inline table":           {"product = \"clipos\"\nchannel = {beta = {version = \"5.0.0\"}}\n", "beta", "5.1.0", 100, ErrInvalid},

@@ -19,6 +19,9 @@ import (
 // ErrUnknownChannel is the error of a channel that the file does not have.
 var ErrUnknownChannel = errors.New("no such channel")
 
+// ErrPercent is the error of a percentage that is none.
+var ErrPercent = errors.New("not from 0 to 100 percent")
+
 // Text is the file as it is to be written.
 func (f *File) Text() []byte { return f.text }
 
@@ -29,6 +32,9 @@ func (f *File) Promote(channel string, version policy.Version, percent int) (*Fi
 	c, found := f.channels[channel]
 	if !found {
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownChannel, channel)
+	}
+	if percent < 0 || percent > 100 {
+		return nil, fmt.Errorf("%d: %w", percent, ErrPercent)
 	}
 	wanted := Rollout{Version: version, Percent: percent}
 	if percent < 100 {

@@ -331,7 +331,7 @@ func TestPromoteRefused(t *testing.T) {
 		"older":           {publish.Promotion{Version: releasetest.Version(t, "1.0.0"), Channel: "stable", Percent: 100}, publish.ErrOlder},
 		"damaged":         {publish.Promotion{Version: releasetest.Version(t, "1.0.0"), Channel: "stable", Percent: 100, AllowOlder: true}, new(publish.FindingsError)},
 		"unknown channel": {publish.Promotion{Version: releasetest.Version(t, "1.1.0"), Channel: "beta", Percent: 100}, channels.ErrUnknownChannel},
-		"percent":         {publish.Promotion{Version: releasetest.Version(t, "1.1.0"), Channel: "stable", Percent: 101}, channels.ErrInvalid},
+		"percent":         {publish.Promotion{Version: releasetest.Version(t, "1.1.0"), Channel: "stable", Percent: 101}, channels.ErrPercent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := p.Promote(t.Context(), c.promotion)

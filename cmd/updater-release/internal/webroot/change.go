@@ -73,8 +73,13 @@ func (r *Root) Offer(v policy.Version) error {
 func DocumentText(v policy.Version) string { return fmt.Sprintf("version = %q\n", v) }
 
 // ReplaceFile writes a file outside the web root that goes with it, by a
-// rename: it is the old one or the new one, whatever happens. Its mode stays.
+// rename: it is the old one or the new one, whatever happens. Its mode stays,
+// and a link to it stays one.
 func (r *Root) ReplaceFile(path string, text []byte) error {
+	path, err := realPath(path)
+	if err != nil {
+		return err
+	}
 	mode := fs.FileMode(fileMode)
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()

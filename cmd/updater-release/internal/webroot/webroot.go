@@ -169,6 +169,46 @@ func (r *Root) PatchFrom(name string) (from policy.Version, ok bool) {
 // Signature is the name of a file's signature.
 func Signature(name string) string { return name + ".sig" }
 
+// Holds tells whether a file, which may not be there yet, would be handed out
+// with the web root: by its name or, where that is a link, by what it leads to.
+func (r *Root) Holds(file string) (bool, error) {
+	root, err := realPath(r.Dir)
+	if err != nil {
+		return false, err
+	}
+	folder, err := realPath(filepath.Dir(file))
+	if err != nil {
+		return false, err
+	}
+	target, err := realPath(file)
+	if err != nil {
+		return false, err
+	}
+	for _, path := range []string{filepath.Join(folder, filepath.Base(file)), target} {
+		if inside, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(inside) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// realPath is an absolute path without links; what is not there is none.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) || path == "/" {
+		return real, err
+	}
+	if to, err := os.Readlink(path); err == nil {
+		return "", fmt.Errorf("%s: a link to %s, which is not there", path, to)
+	}
+	folder, err := realPath(filepath.Dir(path))
+	return filepath.Join(folder, filepath.Base(path)), err
+}
+
 // Versions returns the versions that are there, the newest first. What else is
 // in dist is not looked at.
 func (r *Root) Versions() ([]policy.Version, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/clipos/updater/policy"
@@ -81,5 +82,72 @@ func TestReplaceFileMode(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "new" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// A file that is a link stays one, and what it leads to is replaced where it is.
+func TestReplaceFileThroughLink(t *testing.T) {
+	dir := t.TempDir()
+	r := New(filepath.Join(dir, "webroot"), "clipos")
+	kept, link := filepath.Join(dir, "kept"), filepath.Join(dir, "channels.toml")
+	for _, err := range []error{
+		os.Mkdir(kept, 0o755), os.WriteFile(filepath.Join(kept, "real"), []byte("old"), 0o600),
+		os.Symlink("real", filepath.Join(kept, "second")), os.Symlink("kept/second", link),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.ReplaceFile(link, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "kept/second" {
+		t.Errorf("the link is %q, %v", to, err)
+	}
+	info, err := os.Lstat(filepath.Join(kept, "real"))
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if text, err := os.ReadFile(link); err != nil || string(text) != "new" {
+		t.Errorf("%q, %v", text, err)
+	}
+	for name, want := range map[string]int{dir: 2, kept: 2} {
+		if left, err := os.ReadDir(name); err != nil || len(left) != want {
+			t.Errorf("%v, %v", left, err)
+		}
+	}
+}
+
+// What a server hands out is what is in the web root, by whatever way.
+func TestHolds(t *testing.T) {
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(dir, "real/sub"), 0o755), os.Mkdir(filepath.Join(dir, "realm"), 0o755),
+		os.Symlink("real", filepath.Join(dir, "webroot")), os.Symlink("real/sub", filepath.Join(dir, "way")),
+		os.WriteFile(filepath.Join(dir, "real/in.toml"), nil, 0o644), os.WriteFile(filepath.Join(dir, "out.toml"), nil, 0o644),
+		os.Symlink("real/in.toml", filepath.Join(dir, "leads-in.toml")), os.Symlink("../out.toml", filepath.Join(dir, "real/leads-out.toml")),
+		os.Symlink("webroot/none.toml", filepath.Join(dir, "dangling.toml")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, want := range map[string]bool{
+		"out.toml": false, "none.toml": false, "none/none.toml": false, "realm/in.toml": false, "webroot/../out.toml": false,
+		"webroot/in.toml": true, "real/in.toml": true, "webroot/none.toml": true, "webroot/none/none.toml": true, "way/none.toml": true,
+		"leads-in.toml": true, "webroot/leads-out.toml": true, "webroot/..none.toml": true,
+	} {
+		for _, root := range []string{"webroot", "real"} {
+			got, err := New(filepath.Join(dir, root), "").Holds(filepath.Join(dir, file))
+			if err != nil || got != want {
+				t.Errorf("%s in %s: %t, %v", file, root, got, err)
+			}
+		}
+	}
+	if _, err := New(filepath.Join(dir, "webroot"), "").Holds(filepath.Join(dir, "dangling.toml")); err == nil || !strings.HasSuffix(err.Error(), "a link to webroot/none.toml, which is not there") {
+		t.Error(err)
+	}
+	if got, err := New(filepath.Join(dir, "none"), "").Holds(filepath.Join(dir, "none/channels.toml")); err != nil || !got {
+		t.Errorf("before there is a web root: %t, %v", got, err)
 	}
 }
