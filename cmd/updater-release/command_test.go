@@ -66,7 +66,7 @@ func TestBounded(t *testing.T) {
 	for _, c := range []struct {
 		memory        int64
 		workers, want int
-	}{{0, 8, 8}, {1 << 30, 8, 5}, {1 << 20, 8, 1}, {0, 0, 1}, {8 << 30, 2, 2}} {
+	}{{0, 8, 8}, {1 << 30, 8, 3}, {599 << 20, 8, 1}, {1 << 20, 8, 1}, {0, 0, 1}, {8 << 30, 2, 2}} {
 		o := workOptions{memory: c.memory, workers: c.workers}
 		if got := o.bounded(); got != c.want {
 			t.Errorf("%+v: %d", c, got)

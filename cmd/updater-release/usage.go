@@ -60,7 +60,7 @@ Options of add, verify and promote:
   --workers N           how much is done at the same time (default: the number of
                         processors)
   --memory SIZE         take about so much memory at most, as 2G; one worker
-                        takes 200M
+                        takes 300M
   --root-hash-parameter NAME
                         trust.root_hash_parameter of the product's config.toml
 
