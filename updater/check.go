@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/clipos/updater/policy"
@@ -46,8 +47,22 @@ func (r *run) wanted(ctx context.Context, want string) (policy.Version, error) {
 	return v, err
 }
 
-// checked remembers a question to the server and whether it was answered. What
-// this machine then makes of the answer is not the server's failure.
+// unverified are the errors of a server that did not answer, or whose answer
+// could not be verified.
+var unverified = []error{
+	ErrNetworkUnavailable, ErrTLSFailed, ErrServer, ErrResponseTooLarge, ErrTooSlow,
+	ErrInvalidVersion, ErrSignatureInvalid, ErrVersionMismatch, ErrConfigInvalid,
+}
+
+// IsUnverified tells whether a check failed because the server did not answer,
+// or its answer could not be verified. Every other error is what this machine
+// makes of an answer.
+func IsUnverified(err error) bool {
+	return slices.ContainsFunc(unverified, func(known error) bool { return errors.Is(err, known) })
+}
+
+// checked remembers a question to the server and whether its answer could be
+// verified. What this machine then makes of it is not the server's failure.
 func (u *Updater) checked(err error) {
 	if errors.Is(err, context.Canceled) {
 		return
@@ -57,7 +72,7 @@ func (u *Updater) checked(err error) {
 	_ = u.store.Change(func(r *Record) {
 		r.LastCheck = now
 		r.FailedChecks++
-		if err == nil {
+		if !IsUnverified(err) {
 			r.LastSuccess, r.FailedChecks = now, 0
 		}
 	})
@@ -129,6 +144,7 @@ func (u *Updater) target(d disk, v policy.Version) (policy.Target, int64, error)
 func (u *Updater) Check(ctx context.Context) (Check, error) {
 	r := u.newRun(nil)
 	c, err := r.checkOnly(ctx)
+	u.checked(err)
 	if err == nil {
 		available := ""
 		if c.Available {
@@ -140,7 +156,7 @@ func (u *Updater) Check(ctx context.Context) (Check, error) {
 }
 
 func (r *run) checkOnly(ctx context.Context) (Check, error) {
-	version, err := r.wanted(ctx, "")
+	version, err := r.server.offered(ctx)
 	if err != nil {
 		return Check{}, err
 	}
@@ -159,7 +175,6 @@ func (r *run) checkOnly(ctx context.Context) (Check, error) {
 	a.asked = false
 	signed, err := r.fetchSignatures(ctx, a)
 	if err != nil {
-		r.checked(err)
 		return Check{}, err
 	}
 	c.Available = true
