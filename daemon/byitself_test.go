@@ -423,7 +423,8 @@ func TestWhatIsWanted(t *testing.T) {
 			m.engine.serve(answers(updater.ErrNetworkUnavailable))
 			_, err := m.Check(m.t.Context())
 			wantError(m.t, err, updater.ErrNetworkUnavailable)
-		}, 1},
+			pass(freshCheck)
+		}, 0},
 		{"installed by a person", func(m *machine) { m.update(newer) }, 1},
 		{"another installed by a person", func(m *machine) { m.update(newest) }, 0},
 		{"the configuration was read again", func(m *machine) { wantError(m.t, m.Reload(m.t.Context()), nil) }, 1},
@@ -480,43 +481,4 @@ func TestGoingBack(t *testing.T) {
 		m.update(newer)
 		m.wantResults(updater.ResultFetched, updater.ResultInstalled)
 	})
-}
-
-// TestOfferFromBefore: what the record says was available at start, and what
-// is no offer although it says so.
-func TestOfferFromBefore(t *testing.T) {
-	tests := []struct {
-		name      string
-		prepare   func(*fakeEngine)
-		available string
-	}{
-		{"still there", func(*fakeEngine) {}, newer},
-		{"came up and was left", func(e *fakeEngine) {
-			e.installed = append(e.installed, updater.Installed{Version: newer, State: updater.InstalledFallback})
-		}, ""},
-		{"did not come up", func(e *fakeEngine) { e.record.FailedVersions = []string{newer} }, ""},
-		{"did not come up, as its counter says", func(e *fakeEngine) {
-			e.installed = append(e.installed, updater.Installed{Version: newer, State: updater.InstalledFailed})
-		}, ""},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				e := newEngine(t)
-				e.record.AvailableVersion = newer
-				test.prepare(e)
-				m := boot(t, e, within(t, policy.ModeInstall))
-				if got := m.Overview().AvailableVersion; got != test.available {
-					t.Errorf("available %q, want %q", got, test.available)
-				}
-				pass(9 * time.Minute)
-				m.wantUpdates(0) // a machine that starts has other things to do
-				e.serve(answers(updater.ErrNetworkUnavailable))
-				pass(3 * time.Minute)
-				if n := m.engine.count("update " + newer); (n == 1) != (test.available != "") {
-					t.Errorf("%d updates", n)
-				}
-			})
-		})
-	}
 }

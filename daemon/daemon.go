@@ -109,6 +109,8 @@ type Daemon struct {
 	// wanted is to be installed by schedule, "" for nothing; fetched is the
 	// version that is in the cache, whole, "" for none that is known.
 	wanted, fetched string
+	// unanswered: the last check failed for want of an answer.
+	unanswered bool
 	// failures is how many attempts by schedule failed in a row, the last one
 	// at failed, for failedWhy.
 	failures  int
@@ -173,7 +175,7 @@ func (d *Daemon) Prepare(ctx context.Context) {
 
 // recall goes on where an earlier run has ended.
 func (d *Daemon) recall(record updater.Record) {
-	d.planned = record.LastCheck
+	d.planned, d.unanswered = record.LastCheck, record.FailedChecks > 0
 	d.failures, d.failed, d.failedWhy = record.FailedUpdates, record.LastFailedUpdate, "see the history"
 	d.view.AvailableVersion = d.stillAvailable(record.AvailableVersion)
 	d.wanted = d.view.AvailableVersion

@@ -111,8 +111,10 @@ func (e *fakeEngine) Check(ctx context.Context) (updater.Check, error) {
 		}
 		e.record.LastCheck = time.Now()
 		e.record.FailedChecks++
-		if err == nil {
+		if !updater.IsUnverified(err) {
 			e.record.LastSuccess, e.record.FailedChecks = time.Now(), 0
+		}
+		if err == nil {
 			e.record.AvailableVersion = ""
 			if check.Available {
 				e.record.AvailableVersion = check.Version

@@ -55,6 +55,7 @@ func TestReload(t *testing.T) {
 				synctest.Wait()
 				m.wantUpdates(test.updates)
 				m.wantNext(map[bool]time.Duration{true: 10 * time.Hour, false: time.Hour}[test.invalid == nil])
+				pass(clockInterval)
 				if got := m.Overview().Stale; got != test.stale {
 					t.Errorf("stale: %t", got)
 				}

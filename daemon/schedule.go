@@ -57,16 +57,22 @@ func (d *Daemon) tick(ctx context.Context) {
 // asked for does not put off the next by schedule, with which an update would
 // begin: else whoever looks every day would never be updated. It is kept here
 // and not taken from the record, which a full disk does not take: the server
-// would be asked without end.
+// would be asked without end. A server that does not answer is asked again by
+// that plan; that the machine was not ready for what is wanted, although the
+// server has answered, is an attempt that has failed.
 func (d *Daemon) checked(j *job) {
 	if j.automatic || j.err != nil {
 		d.planned = d.wall()
 	}
+	d.unanswered = updater.IsUnverified(j.err)
+	if j.automatic && d.wanted != "" && j.err != nil && !d.unanswered && !d.stopping {
+		d.tried(j.err)
+	}
 }
 
 // continueBySchedule fetches or installs what an automatic check has found, as
-// far as the rules allow now. What an earlier run knew of waits as long as the
-// first check does: a machine that starts has other things to do.
+// far as the rules allow now. The server is asked again before that, also for
+// what is fetched already: it may have withdrawn the version since.
 func (d *Daemon) continueBySchedule(ctx context.Context) {
 	if d.job != nil || ctx.Err() != nil {
 		return
@@ -75,13 +81,28 @@ func (d *Daemon) continueBySchedule(ctx context.Context) {
 	blockers := d.blockers(c)
 	install := len(blockers) == 0
 	ahead := d.wanted != d.fetched && len(d.Rules.FetchBlockers(c)) == 0
-	early := time.Since(d.started) < d.Rules.FirstCheck
-	if d.wanted == "" || early || !install && !ahead {
+	fresh := d.isFresh()
+	switch {
+	case d.wanted == "", !install && !ahead, !fresh && !d.mayAsk(c.Now):
 		if !slices.Equal(blockers, d.view.Blockers) {
 			d.publish()
 		}
-		return
+	case !fresh:
+		d.beginCheck(ctx, true)
+	default:
+		d.updateBySchedule(ctx)
 	}
+}
+
+// mayAsk tells whether the server may be asked before the next check is due:
+// not before the first check could be, since a machine that starts has other
+// things to do, and not while a server that does not answer is given time.
+func (d *Daemon) mayAsk(now time.Time) bool {
+	earliest := d.schedule.Next(now, d.startedOn(now), time.Time{}, 0)
+	return !d.unanswered && !now.Before(earliest)
+}
+
+func (d *Daemon) updateBySchedule(ctx context.Context) {
 	if _, err := d.beginUpdate(ctx, &job{version: d.wanted, automatic: true}); err != nil {
 		d.Log.Error("cannot begin the update", "error", err)
 		d.view.LastError = err
