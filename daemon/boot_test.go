@@ -115,3 +115,43 @@ func TestBootIsConfirmedAfterTheJob(t *testing.T) {
 		m.wantState(updater.StateRebootRequired)
 	})
 }
+
+// TestBlessedLate: the counter goes after the boot was complete. That is found
+// out, seldom, and at the end of each job.
+func TestBlessedLate(t *testing.T) {
+	for name, test := range map[string]struct {
+		after time.Duration
+		job   bool
+		wait  time.Duration
+	}{
+		"soon":       {time.Minute, false, 4 * bootPollInterval},
+		"much later": {5 * time.Hour, false, bootPollLimit},
+		"a check":    {time.Minute, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t)
+				e.installed[0].TriesLeft = 2
+				m := boot(t, e)
+				pass(test.after)
+				if got, most := e.count("good"), int(test.after/bootPollLimit)+10; got > most || e.Record().HighestGood != "" {
+					t.Errorf("looked %d times, want at most %d; highest good version %q", got, most, e.Record().HighestGood)
+				}
+				e.set(func() { e.installed[0].TriesLeft = -1 })
+				if test.job {
+					_, err := m.Check(t.Context())
+					wantError(t, err, nil)
+				}
+				pass(test.wait)
+				if got := e.Record().HighestGood; got != running {
+					t.Errorf("highest good version %q, want %q", got, running)
+				}
+				before := e.count("good")
+				pass(24 * time.Hour)
+				if n := e.count("good") - before; n != 0 {
+					t.Errorf("confirmed %d times more", n)
+				}
+			})
+		})
+	}
+}

@@ -26,7 +26,7 @@ type Engine interface {
 	MarkBoot(ctx context.Context, good bool) error
 	Installed(context.Context) ([]updater.Installed, error)
 	Recover(context.Context) (updater.Recovery, error)
-	ConfirmGood([]updater.Installed) error
+	ConfirmGood([]updater.Installed) (confirmed bool, err error)
 	Forgive(version string, installed []updater.Installed) error
 	Record() updater.Record
 	Change(func(*updater.Record)) error
@@ -99,6 +99,7 @@ type Daemon struct {
 	view      updater.Overview
 	installed []updater.Installed // as it was found last
 	cameUp    bool                // the running version: the boot is complete, or somebody said good
+	confirmed bool                // and that is recorded
 	offer     updater.Check       // the last answer of the server
 	offered   time.Time
 	planned   time.Time // the check that the next one is planned from

@@ -271,15 +271,16 @@ func (e *fakeEngine) Recover(ctx context.Context) (updater.Recovery, error) {
 	return updater.Recovery{Installed: list}, err
 }
 
-func (e *fakeEngine) ConfirmGood(list []updater.Installed) error {
+func (e *fakeEngine) ConfirmGood(list []updater.Installed) (confirmed bool, err error) {
 	e.note("good")
-	return e.Change(func(r *updater.Record) {
+	err = e.Change(func(r *updater.Record) {
 		for _, i := range list {
 			if i.State == updater.InstalledRunning && i.TriesLeft < 0 {
-				r.HighestGood = i.Version
+				r.HighestGood, confirmed = i.Version, true
 			}
 		}
 	})
+	return confirmed && err == nil, err
 }
 
 func (e *fakeEngine) Record() updater.Record {

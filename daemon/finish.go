@@ -17,6 +17,9 @@ func (d *Daemon) finish(ctx context.Context, r jobResult) {
 	d.log(r)
 	if r.unread == nil {
 		d.setInstalled(r.installed)
+		if !j.chore {
+			d.confirmLate()
+		}
 	}
 	var events []updater.Event
 	switch {

@@ -43,13 +43,16 @@ func (d disk) versions() []policy.Version {
 }
 
 // isPending tells that the loader starts a version that does not run: a newer
-// one, or an older one that it was told to start.
+// one, or an older one that it was told to start. A default of ours tells it
+// nothing while it does not match the running version in its last try.
 func (u *Updater) isPending(d disk, v policy.Version) bool {
 	if v.Compare(u.bootsNext(d)) != 0 || d.isProtected(v) {
 		return false
 	}
-	return v.Compare(u.config.Running) > 0 || efi.OwnDefault(u.config.OSName, d.entries.Default) ||
-		u.store.Record().PendingVersion == v.String()
+	record := u.store.Record()
+	inLastTry := d.isSpent(u.config.Running) && !slices.Contains(record.FailedVersions, u.config.Running.String())
+	return v.Compare(u.config.Running) > 0 || record.PendingVersion == v.String() ||
+		efi.OwnDefault(u.config.OSName, d.entries.Default) && !inLastTry
 }
 
 func (u *Updater) describe(d disk, v policy.Version) Installed {

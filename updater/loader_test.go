@@ -98,7 +98,7 @@ func (s *system) confirmGood(u *Updater) {
 	s.t.Helper()
 	list, err := u.Installed(s.t.Context())
 	if err == nil {
-		err = u.ConfirmGood(list)
+		_, err = u.ConfirmGood(list)
 	}
 	if err != nil {
 		s.t.Fatal(err)

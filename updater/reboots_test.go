@@ -138,6 +138,52 @@ func TestDefaultDuringLastTry(t *testing.T) {
 	}
 }
 
+// In the last try our default matches nothing, and the loader would start the
+// fallback at once more a start: nobody has chosen that, and nothing waits for
+// a reboot.
+func TestLastTryIsNoRollback(t *testing.T) {
+	s := newSystem(t, beta3)
+	s.configure("boot_tries = 1", "")
+	s.runs(beta3)
+	s.confirm()
+	s.offer(final)
+	s.mustUpdate()
+	wantRunning(t, s.powerOn(), final)
+	states := func(want string, marker bool) {
+		t.Helper()
+		s.session(func(u *Updater) {
+			if got := s.states(u); got != want || s.hasMarker() != marker {
+				t.Errorf("installed %s, want %s; marker %t, want %t", got, want, !marker, marker)
+			}
+		})
+	}
+	states("5.0.0 running, beta.3 fallback", false)
+	s.mark(false)
+	states("5.0.0 running, beta.3 pending", true)
+	s.mark(true)
+	states("5.0.0 running, beta.3 fallback", false)
+	s.rollback("")
+	states("5.0.0 running, beta.3 pending", true)
+}
+
+// The marker tells after the boot's end what is so then.
+func TestConfirmGoodSetsMarker(t *testing.T) {
+	s := counted(t)
+	wantRunning(t, s.powerOn(), alpha3)
+	s.session(func(u *Updater) {
+		s.write(markerFile, "")
+		s.confirmGood(u)
+		if !s.hasMarker() {
+			t.Error("removed while the boots are counted")
+		}
+		s.bless()
+		s.confirmGood(u)
+		if s.hasMarker() {
+			t.Error("there is a marker")
+		}
+	})
+}
+
 // A beta that its final release was installed over is listed first: to roll
 // back to it the default goes.
 func TestRollbackOfFinal(t *testing.T) {

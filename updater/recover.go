@@ -77,19 +77,24 @@ func pending(list []Installed) string {
 // ConfirmGood records that the running version came up, unless somebody said
 // that it is bad: from now on nothing lower is installed. With boot counting it
 // does so only once the running entry's counter is gone, which is how
-// systemd-bless-boot(8) says good. The caller knows when the system has booted
-// completely.
-func (u *Updater) ConfirmGood(list []Installed) error {
+// systemd-bless-boot(8) says good: until then confirmed is false, and the
+// caller asks again later. The caller knows when the system has booted
+// completely; list is what is on the disk then, by which the marker is set.
+func (u *Updater) ConfirmGood(list []Installed) (confirmed bool, err error) {
 	for _, i := range list {
 		if i.State == InstalledRunning && u.config.EFIBoot.BootTries > 0 && i.TriesLeft >= 0 {
-			return nil
+			return false, nil
 		}
 	}
-	return u.store.Change(func(r *Record) {
+	err = u.store.Change(func(r *Record) {
 		if !slices.Contains(r.FailedVersions, u.config.Running.String()) {
 			confirm(r, u.config.Running)
 		}
 	})
+	if err == nil {
+		err = u.setMarker(pending(list) != "")
+	}
+	return err == nil, err
 }
 
 // confirm remembers that the running version is good.

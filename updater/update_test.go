@@ -148,7 +148,7 @@ func TestDowngrade(t *testing.T) {
 	u := s.open()
 	found, err := u.Recover(t.Context())
 	if err == nil {
-		err = u.ConfirmGood(found.Installed)
+		_, err = u.ConfirmGood(found.Installed)
 	}
 	if err != nil {
 		t.Fatal(err)

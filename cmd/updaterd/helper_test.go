@@ -122,7 +122,8 @@ func (e *fakeEngine) Recover(context.Context) (updater.Recovery, error) {
 
 func (e *fakeEngine) Check(context.Context) (updater.Check, error) { return updater.Check{}, nil }
 func (e *fakeEngine) Acceptable(context.Context, string) error     { return nil }
-func (e *fakeEngine) ConfirmGood([]updater.Installed) error        { return nil }
+
+func (e *fakeEngine) ConfirmGood([]updater.Installed) (bool, error) { return true, nil }
 
 func (e *fakeEngine) Update(_ context.Context, q updater.Request) (updater.Outcome, error) {
 	q.Report(updater.Status{Version: q.Version, Stage: updater.StageSwapping, Progress: 0.9})

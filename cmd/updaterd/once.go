@@ -45,7 +45,7 @@ func recoverAndConfirm(ctx context.Context, u *updater.Updater, log *slog.Logger
 	if err == nil {
 		// Without a daemon nobody waits for the boot to complete: that this
 		// program was started is all there is to know.
-		err = u.ConfirmGood(found.Installed)
+		_, err = u.ConfirmGood(found.Installed)
 	}
 	if err != nil {
 		log.Warn("cannot put the system in order first", "error", err)
