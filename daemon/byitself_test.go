@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -265,49 +264,6 @@ func TestHoldUnwritable(t *testing.T) {
 	})
 }
 
-// TestMetered: nothing is fetched as long as that costs, or might.
-func TestMetered(t *testing.T) {
-	for name, answer := range map[string]struct {
-		metered bool
-		err     error
-	}{"costs": {metered: true}, "cannot be told": {err: errors.New("no answer")}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				e := newEngine(t)
-				e.serve(offer(newer))
-				metered, err := answer.metered, answer.err
-				m := boot(t, e, within(t, policy.ModeInstall), func(o *Options) {
-					o.Metered = func(context.Context) (bool, error) { e.mu.Lock(); defer e.mu.Unlock(); return metered, err }
-				})
-				pass(10 * time.Hour)
-				m.wantUpdates(0)
-				m.wantBlockers(policy.BlockerMetered)
-				m.wantState(updater.StateIdle)
-				e.set(func() { metered, err = false, nil })
-				pass(lookInterval)
-				m.wantUpdates(1)
-			})
-		})
-	}
-}
-
-// TestSilentNetworkManager: the loop does not wait for its answer.
-func TestSilentNetworkManager(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := boot(t, newEngine(t), func(o *Options) {
-			o.Metered = func(ctx context.Context) (bool, error) { <-ctx.Done(); return false, ctx.Err() }
-		})
-		pass(lookLimit)
-		for range 120 {
-			pass(time.Second)
-			before := time.Now()
-			if _, err := m.Check(t.Context()); err != nil || time.Since(before) != 0 {
-				t.Fatalf("a check takes %s: %v", time.Since(before), err)
-			}
-		}
-	})
-}
-
 // TestPower: on battery an update is fetched and not installed.
 func TestPower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -335,59 +291,6 @@ func TestPower(t *testing.T) {
 		m.wantBlockers(policy.BlockerPower)
 		set("status", "Charging")
 		pass(lookInterval)
-		m.wantResults(updater.ResultFetched, updater.ResultInstalled)
-	})
-}
-
-// TestUnconfirmed: as long as the running version may turn out bad, what it
-// would fall back to is not overwritten.
-func TestUnconfirmed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t)
-		e.installed[0].TriesLeft = 2
-		e.serve(offer(newer))
-		m := boot(t, e, within(t, policy.ModeInstall))
-		pass(5 * time.Hour)
-		m.wantResults(updater.ResultFetched)
-		m.wantBlockers(policy.BlockerNotConfirmed)
-		wantError(t, m.MarkBoot(t.Context(), true, "looks good"), nil)
-		synctest.Wait()
-		m.wantResults(updater.ResultFetched, updater.ResultInstalled)
-	})
-}
-
-// TestUnconfirmedUntilTheBoot is complete and the counter gone.
-func TestUnconfirmedUntilTheBoot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t)
-		e.installed[0].TriesLeft = 2
-		complete := false
-		m := boot(t, e, within(t, policy.ModeInstall), func(o *Options) {
-			o.BootComplete = func(context.Context) (bool, error) { e.mu.Lock(); defer e.mu.Unlock(); return complete, nil }
-		})
-		m.wantBlockers(policy.BlockerNotConfirmed)
-		e.set(func() { e.installed[0].TriesLeft, complete = -1, true })
-		pass(bootPollInterval)
-		m.wantBlockers()
-	})
-}
-
-// TestUnconfirmedWithoutCounter: a system that is still coming up is not known
-// to be good. A person may install all the same.
-func TestUnconfirmedWithoutCounter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t)
-		e.serve(offer(newer))
-		complete := false
-		m := boot(t, e, within(t, policy.ModeInstall), func(o *Options) {
-			o.BootComplete = func(context.Context) (bool, error) { e.mu.Lock(); defer e.mu.Unlock(); return complete, nil }
-		})
-		pass(5 * time.Hour)
-		m.wantBlockers(policy.BlockerNotConfirmed)
-		m.wantResults(updater.ResultFetched)
-		e.set(func() { complete = true })
-		pass(bootPollInterval)
-		m.wantBlockers()
 		m.wantResults(updater.ResultFetched, updater.ResultInstalled)
 	})
 }
@@ -434,7 +337,7 @@ func TestWhatIsWanted(t *testing.T) {
 		}, 0},
 		{"somebody goes back", func(m *machine) {
 			m.engine.set(func() {
-				m.engine.installed = append(m.engine.installed, updater.Installed{Version: "4.9.0", State: updater.InstalledFallback})
+				m.engine.installed = append(m.engine.installed, fallback)
 			})
 			version, err := m.Rollback(m.t.Context(), "")
 			if version != "4.9.0" || err != nil {
@@ -461,7 +364,7 @@ func TestWhatIsWanted(t *testing.T) {
 func TestGoingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
-		e.installed = append(e.installed, updater.Installed{Version: "4.9.0", State: updater.InstalledFallback})
+		e.installed = append(e.installed, fallback)
 		e.serve(offer(newer))
 		m := newMachine(t, e, within(t, policy.ModeInstall))
 		m.start()

@@ -240,7 +240,9 @@ func TestTakenBackIsNotInstalledAgain(t *testing.T) {
 
 func TestMarkBad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := boot(t, newEngine(t), within(t, policy.ModeInstall))
+		e := newEngine(t)
+		e.installed = append(e.installed, fallback)
+		m := boot(t, e, within(t, policy.ModeInstall))
 		m.wantBlockers()
 		wantError(t, m.MarkBoot(t.Context(), false, "no sound"), nil)
 		if got := m.Overview().FailedVersions; !slices.Equal(got, []string{running}) {

@@ -107,8 +107,11 @@ func (d *Daemon) blockers(c policy.Conditions) []policy.Blocker {
 
 // isUnconfirmed tells that the running version has not come up yet, or that its
 // boots are still counted: it may yet turn out bad, and an update would
-// overwrite what the machine would go back to.
+// overwrite what the machine would go back to, if there is such a version.
 func (d *Daemon) isUnconfirmed() bool {
+	if !d.canFallBack() {
+		return false
+	}
 	if !d.cameUp {
 		return true
 	}
@@ -118,4 +121,12 @@ func (d *Daemon) isUnconfirmed() bool {
 		}
 	}
 	return false
+}
+
+// canFallBack tells that there is a version to go back to, one that somebody has
+// chosen to start next included; also while that is not known.
+func (d *Daemon) canFallBack() bool {
+	return len(d.installed) == 0 || slices.ContainsFunc(d.installed, func(i updater.Installed) bool {
+		return i.State == updater.InstalledFallback || i.State == updater.InstalledPending && !d.isNewer(i.Version)
+	})
 }
