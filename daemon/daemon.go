@@ -251,6 +251,7 @@ func (d *Daemon) loop(ctx context.Context, feed <-chan time.Time) {
 			d.finish(ctx, r)
 		case around := <-d.seen:
 			d.around = around
+			d.giveWay()
 			d.tick(ctx)
 			d.continueBySchedule(ctx)
 		case <-clock.C:

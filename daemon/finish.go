@@ -132,8 +132,9 @@ func (d *Daemon) settle(r jobResult) {
 	case d.fetched != j.version:
 		d.fetched = "" // the cache holds one version
 	}
-	// That the daemon is stopped says nothing about the update.
-	if d.stopping && errors.Is(r.err, updater.ErrCancelled) {
+	// That the daemon is stopped, or the network costs, says nothing about the
+	// update.
+	if (d.stopping || j.gaveWay) && errors.Is(r.err, updater.ErrCancelled) {
 		return
 	}
 	if j.automatic || r.err == nil || j.version == d.wanted {

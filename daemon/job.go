@@ -31,6 +31,8 @@ type job struct {
 	// install is true once a caller wants it installed, whatever speaks against
 	// that; fetchedOnly once it was decided that the update ends, fetched.
 	install, fetchedOnly bool
+	// gaveWay: stopped because the network has come to cost by volume.
+	gaveWay bool
 	// tooLate is why the job cannot be stopped any more, nil while it can. It
 	// is set in the report that begins the swap, before the swap does.
 	tooLate error
@@ -79,7 +81,7 @@ func (j *job) join(version string) (transaction string, err error) {
 func (j *job) proceed(allowed bool) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.fetchedOnly = !j.install && !allowed
+	j.fetchedOnly = j.gaveWay || !j.install && !allowed
 	return !j.fetchedOnly
 }
 
@@ -113,6 +115,19 @@ func (j *job) stop() error {
 	return j.tooLate
 }
 
+// giveWay stops an update that nobody waits for, if it can be stopped. Whoever
+// wants it from then on begins another.
+func (j *job) giveWay() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.install || j.gaveWay || j.tooLate != nil {
+		return false
+	}
+	j.gaveWay, j.fetchedOnly = true, true
+	j.cancel()
+	return true
+}
+
 func (j *job) refuseStop(why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -128,6 +143,9 @@ func (d *Daemon) run(ctx, work context.Context, j *job, do func(context.Context)
 	j.refuseStop(updater.ErrNoTransaction)
 	if work.Err() != nil {
 		r.err = stopped(r)
+	}
+	if j.gaveWay && r.err != nil {
+		r.err = fmt.Errorf("%w: the network is metered", r.err)
 	}
 	j.cancel()
 	r.installed, r.unread = readInstalled(ctx, d.system())

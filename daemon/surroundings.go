@@ -130,3 +130,18 @@ func (d *Daemon) canFallBack() bool {
 		return i.State == updater.InstalledFallback || i.State == updater.InstalledPending && !d.isNewer(i.Version)
 	})
 }
+
+// giveWay stops what the schedule fetches, once the network has come to cost by
+// volume. What cannot be told now could be told when it began, and stops
+// nothing; neither does anything stop what somebody waits for, or what needs
+// the network no more.
+func (d *Daemon) giveWay() {
+	costs := d.around.metered && d.around.meteredError == nil && !d.Rules.AllowMetered
+	if !costs || d.job == nil || !d.job.isUpdate() {
+		return
+	}
+	stage := d.view.Status.Stage
+	if (stage == updater.StageChecking || stage == updater.StageFetching) && d.job.giveWay() {
+		d.Log.Info("the network is metered, the update goes on later", "version", d.job.version, "transaction", d.job.transaction)
+	}
+}
