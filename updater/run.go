@@ -40,7 +40,7 @@ type disk struct {
 	// anyFile: without content binding an entry may be any file.
 	anyFile bool
 	// protected are the running version and the one the loader says it
-	// started, which is the same on a healthy machine.
+	// started, which is the same on a healthy machine. See also pinned.
 	protected []policy.Version
 }
 
