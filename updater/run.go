@@ -21,7 +21,9 @@ type run struct {
 	version policy.Version
 	// fetchedBytes came from the server.
 	fetchedBytes int64
-	notes        []string
+	// changed: something outside the cache may be another than before.
+	changed bool
+	notes   []string
 }
 
 func (r *run) note(format string, args ...any) {
