@@ -47,10 +47,13 @@ var hints = map[string][]string{
 	"VolumeGroupNotFound": {"check destination in [core] of /usr/lib/updater/config.toml against: vgs"},
 	"VolumeInUse":         {"unmount or close the volume, then start the update again"},
 	"VolumeTooSmall":      {"enlarge the volume (lvextend), or remove it and let the update create a new one"},
-	"NoSpaceVolumeGroup":  {"free space in the volume group: see vgs and lvs"},
-	"NoSpaceESP":          {"free space in the EFI system partition"},
-	"NoSpaceCache":        {"free space under /var/lib/updater"},
-	"ESPNotMounted":       {"mount the EFI system partition, then start the update again"},
+	"NoSpaceVolumeGroup": {
+		"free space in the volume group: see vgs and lvs",
+		"or, where the error says that the boot loader's default keeps a version: bootctl set-default \"\"",
+	},
+	"NoSpaceESP":    {"free space in the EFI system partition"},
+	"NoSpaceCache":  {"free space under /var/lib/updater"},
+	"ESPNotMounted": {"mount the EFI system partition, then start the update again"},
 	"BootOrderConflict": {
 		"another boot entry sorts before the new one: remove it, or set boot_order = \"set-default\" in [efiboot] of /usr/lib/updater/config.toml",
 	},

@@ -2,7 +2,10 @@
 
 package efi
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+)
 
 // Bless takes the boot counter out of an entry's name, as systemd-bless-boot(8)
 // does once a boot was good, and returns the name it has then, when that is
@@ -40,6 +43,8 @@ func (p *Partition) recount(file string, change func(*Name)) (string, error) {
 	if change(&n); n != was {
 		to = n.String()
 		err = p.renameOnce(d, file, to)
+	} else {
+		err = p.flushFile(d, to)
 	}
 	if err != nil {
 		return "", err
@@ -55,9 +60,22 @@ func (p *Partition) renameOnce(d folder, from, to string) error {
 		return err
 	}
 	if !there {
-		if done, err := d.findRegular(to); err != nil || done {
+		if done, err := d.findRegular(to); err != nil {
 			return err
+		} else if done {
+			return p.flushFile(d, to)
 		}
 	}
 	return p.renameInUse(d, from, to)
+}
+
+// flushFile makes an entry durable under the name it has, as far as the file
+// goes. It comes before the folder, as in renameInUse.
+func (p *Partition) flushFile(d folder, file string) error {
+	f, err := d.openFile(file, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return p.change("flush", file, f.Sync)
 }

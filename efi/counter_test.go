@@ -119,7 +119,7 @@ func TestRecountFlushes(t *testing.T) {
 		dir := t.TempDir()
 		writeFile(t, filepath.Join(dir, file), []byte("the image"))
 		p := New(dir, product, Options{})
-		for _, want := range [][]string{nil, {"flush folder", "flush file system"}} {
+		for _, want := range [][]string{nil, {"flush", "flush folder", "flush file system"}} {
 			var changes []string
 			p.before = func(what, _ string) error { changes = append(changes, what); return nil }
 			if _, err := p.Bless(file); err != nil {
@@ -186,6 +186,41 @@ func TestRecountPowerCut(t *testing.T) {
 					}
 					wantSnapshot(t, dir, with(others, c.want, []byte("the image")))
 				}
+			})
+		}
+	}
+}
+
+// An entry that was renamed and not flushed, by a run that was killed or by
+// systemd-bless-boot(8), is neither lost nor empty once Bless or Condemn has
+// said that it is done, also under the name that it has.
+func TestRecountAfterKill(t *testing.T) {
+	const counted, blessed, condemned = "clipos-5.0.0+2-1.efi", "clipos-5.0.0.efi", "clipos-5.0.0+0-1.efi"
+	for name, c := range map[string]struct {
+		change      func(*Partition, string) (string, error)
+		again, want string
+	}{
+		"bless":                   {bless, counted, blessed},
+		"bless, by its new name":  {bless, blessed, blessed},
+		"condemn":                 {condemn, counted, condemned},
+		"condemn, by its new one": {condemn, condemned, condemned},
+	} {
+		for _, lost := range []string{"nothing", "folder"} {
+			t.Run(name+", lost "+lost, func(t *testing.T) {
+				dir := t.TempDir()
+				writeFile(t, filepath.Join(dir, counted), []byte("the image"))
+				p := New(dir, product, Options{})
+				disk := &cutDisk{t: t, dir: dir, left: 1} // killed behind the rename
+				p.before = disk.before
+				if _, err := c.change(p, counted); !errors.Is(err, errPowerCut) {
+					t.Fatal(err)
+				}
+				disk.left = -1
+				if got, err := c.change(p, c.again); err != nil || got != c.want {
+					t.Fatalf("%q, %v", got, err)
+				}
+				disk.lose(lost)
+				wantSnapshot(t, dir, with(nil, c.want, []byte("the image")))
 			})
 		}
 	}

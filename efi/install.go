@@ -173,8 +173,9 @@ func (p *Partition) Publish(file string) error {
 // file's size and place stand beside its name, and the kernel puts them beside
 // a new one only when it writes the inode. So the folder is flushed first:
 // what a power cut leaves in between is an empty file, which no boot loader
-// starts. The other way round the file would have two names for a moment, and
-// who removes one of them frees what the other leads to.
+// starts. The file's own flush behind it is what ends that: see flush. The other
+// way round the file would have two names for a moment, and who removes one of
+// them frees what the other leads to.
 func (p *Partition) rename(d folder, from, to string) error {
 	return p.renamed(d, from, to, func(f *os.File) error {
 		if err := p.flush(d); err != nil {

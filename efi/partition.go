@@ -106,8 +106,12 @@ func (p *Partition) change(what, file string, do func() error) error {
 }
 
 // flush makes all changes of the folder durable. fsync(2) of a FAT folder
-// writes its entries and the allocation table; syncfs(2) all else, such as the
-// inode that a rename changed.
+// writes its entries and the allocation table and ends with a flush of the drive
+// (fat_file_fsync). syncfs(2) writes all else, such as the count of free
+// clusters, and only waits for it: Linux's FAT has no sync_fs, so the drive is
+// not asked to flush. An inode that a rename changed is therefore durable only by
+// an fsync(2) of that file, which whoever renames adds; if any of these calls is
+// needless it is syncfs.
 func (p *Partition) flush(d folder) error {
 	err := p.change("flush folder", "", d.Sync)
 	if err == nil {

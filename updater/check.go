@@ -122,8 +122,8 @@ func (u *Updater) notInstalled(d disk, v policy.Version) error {
 	return fmt.Errorf("%w: %s is installed and waits for a reboot", ErrNoUpdate, v)
 }
 
-// target chooses the volume that a version goes to and says what it holds.
-func (u *Updater) target(d disk, v policy.Version) (policy.Target, int64, error) {
+// chooseTarget is target for a disk whose protected versions are all there are.
+func chooseTarget(d disk, v policy.Version) (policy.Target, int64, error) {
 	t, err := policy.ChooseTarget(d.slots(), v, d.protected...)
 	if errors.Is(err, policy.ErrInUse) {
 		return policy.Target{}, 0, means(ErrVolumeInUse, err)

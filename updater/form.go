@@ -54,12 +54,19 @@ type formError struct{ error }
 
 func (e *formError) Unwrap() error { return e.error }
 
-// fault marks an error as the form's own.
+// fault marks an error as the form's own, unless it is an outage.
 func (f form) fault(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || isOutage(err) {
+		return err
 	}
 	return &formError{err}
+}
+
+// isOutage tells that the server cannot be reached, or not fast enough. Another
+// form would be larger and have the same fate, after as much time again: the
+// update ends, and the next one goes on with what there is of this form.
+func isOutage(err error) bool {
+	return errors.Is(err, ErrNetworkUnavailable) || errors.Is(err, ErrTooSlow)
 }
 
 // offer is a signed release with the ways to its core image, the one to be
@@ -94,6 +101,9 @@ func (r *run) offers(ctx context.Context, s signed) (offer, error) {
 		there, err := r.measure(ctx, o, &f)
 		if err := ctx.Err(); err != nil {
 			return offer{}, err
+		}
+		if isOutage(err) {
+			return offer{}, fmt.Errorf("%s: %w", f.kind, err)
 		}
 		if err != nil {
 			r.note("%s is not used: %v", f.kind, err)
@@ -176,7 +186,7 @@ func (r *run) preferCached(o offer) error {
 }
 
 // fetchForms is step 3: one form after the other, until a release is fetched
-// and verified. What is wrong with a form is noted.
+// and verified. What is wrong with a form is noted; an outage ends it.
 func (r *run) fetchForms(ctx context.Context, s signed) (*verified, error) {
 	o, err := r.beginFetching(ctx, s)
 	if err != nil {

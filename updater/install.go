@@ -26,6 +26,7 @@ func (r *run) clear(ctx context.Context, c *claimed) (*cleared, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	r.changed = true
 	for _, file := range c.stale {
 		if err := r.entries.Remove(file); err != nil {
 			return nil, writeFailed(err)

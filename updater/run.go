@@ -21,7 +21,9 @@ type run struct {
 	version policy.Version
 	// fetchedBytes came from the server.
 	fetchedBytes int64
-	notes        []string
+	// changed: something outside the cache may be another than before.
+	changed bool
+	notes   []string
 }
 
 func (r *run) note(format string, args ...any) {
@@ -40,7 +42,7 @@ type disk struct {
 	// anyFile: without content binding an entry may be any file.
 	anyFile bool
 	// protected are the running version and the one the loader says it
-	// started, which is the same on a healthy machine.
+	// started, which is the same on a healthy machine. See also pinned.
 	protected []policy.Version
 }
 

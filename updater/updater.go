@@ -236,23 +236,6 @@ func (r *run) apply(ctx context.Context, q Request, v *verified) error {
 	return nil
 }
 
-// tidy follows an update that did not happen. What waited for a reboot may be
-// what was to be overwritten, or still wait without its marker; and what was
-// fetched for a version that is installed already, or offered no more, is of
-// no use.
-func (r *run) tidy(ctx context.Context, err error) {
-	list, unread := r.Installed(context.WithoutCancel(ctx))
-	if unread == nil {
-		unread = r.setMarker(pending(list) != "")
-	}
-	if errors.Is(err, ErrNoUpdate) {
-		unread = errors.Join(unread, r.cache.Keep())
-	}
-	if unread != nil {
-		r.note("cannot tidy up: %v", unread)
-	}
-}
-
 func (r *run) fetchVerified(ctx context.Context, version string) (*verified, error) {
 	accepted, err := r.check(ctx, version)
 	if err != nil {
