@@ -134,7 +134,7 @@ func (d *Daemon) settle(r jobResult) {
 	}
 	// That the daemon is stopped, or the network costs, says nothing about the
 	// update.
-	if (d.stopping || j.gaveWay) && errors.Is(r.err, updater.ErrCancelled) {
+	if (d.stopping || j.hasGivenWay()) && errors.Is(r.err, updater.ErrCancelled) {
 		return
 	}
 	if j.automatic || r.err == nil || j.version == d.wanted {

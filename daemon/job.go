@@ -128,6 +128,12 @@ func (j *job) giveWay() bool {
 	return true
 }
 
+func (j *job) hasGivenWay() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.gaveWay
+}
+
 func (j *job) refuseStop(why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,7 +150,7 @@ func (d *Daemon) run(ctx, work context.Context, j *job, do func(context.Context)
 	if work.Err() != nil {
 		r.err = stopped(r)
 	}
-	if j.gaveWay && r.err != nil {
+	if r.err != nil && j.hasGivenWay() {
 		r.err = fmt.Errorf("%w: the network is metered", r.err)
 	}
 	j.cancel()
