@@ -162,6 +162,9 @@ func (d *Directory) Rename(ctx context.Context, from, to string) error {
 	return nil
 }
 
+// Warnings are none: a folder is changed in one step.
+func (d *Directory) Warnings() []string { return nil }
+
 // open opens the folder itself. The path may be a symbolic link: it is the
 // administrator's choice. The names in it may not.
 func (d *Directory) open(ctx context.Context) (*os.File, error) {

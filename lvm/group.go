@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,8 @@ type Group struct {
 	run func(ctx context.Context, flush func() error, args ...string) ([]byte, error)
 	// recheckDelay is openCheckDelay outside of tests.
 	recheckDelay time.Duration
+	// unheld: metadata were changed by a tool of whose writes none was held.
+	unheld atomic.Bool
 }
 
 // NewGroup returns the volume group of the given name on the system whose
@@ -73,8 +76,7 @@ func (g *Group) Survey(ctx context.Context) (Survey, error) {
 		Warnings:     r.warnings(),
 	}
 	if err := checkOrdered(); err != nil {
-		survey.Warnings = append(survey.Warnings, fmt.Sprintf("volume group %s: %v; a power cut while its metadata are written "+
-			"can make every volume in it unreachable, on a drive that reorders writes", g.name, err))
+		survey.Warnings = append(survey.Warnings, g.unorderedWarning(err))
 	}
 	for _, l := range r.logicals {
 		inUse, err := g.inUse(l, beneathRoot)
@@ -120,6 +122,20 @@ func (g *Group) Rename(ctx context.Context, from, to string) error {
 	return nil
 }
 
+// Warnings are what the changes so far were not as they should be in, for the
+// administrator: like those of Survey, but known only afterwards.
+func (g *Group) Warnings() []string {
+	if !g.unheld.Load() {
+		return nil
+	}
+	return []string{g.unorderedWarning(errUnordered)}
+}
+
+func (g *Group) unorderedWarning(why error) string {
+	return fmt.Sprintf("volume group %s: %v; a power cut while its metadata are written "+
+		"can make every volume in it unreachable, on a drive that reorders writes", g.name, why)
+}
+
 // noBackup keeps LVM from copying its metadata to /etc/lvm, where they would
 // be replaced together with the system at the next update. On a read-only /etc
 // the attempt makes the whole command fail.
@@ -127,7 +143,8 @@ const noBackup = "--autobackup=n"
 
 // change runs a command that writes metadata, with a flush before it, between
 // its writes, and after it. Once begun it is not cancelled: LVM would have to be
-// killed in the middle of a commit.
+// killed in the middle of a commit. A tool that wrote without a flush between
+// did so by a call that we do not know.
 func (g *Group) change(ctx context.Context, args ...string) error {
 	r, err := g.report(ctx)
 	if err != nil {
@@ -137,7 +154,12 @@ func (g *Group) change(ctx context.Context, args ...string) error {
 	if err := flush(); err != nil {
 		return err
 	}
-	return errors.Join(g.finish(ctx, flush, args...), flush())
+	held := false
+	err = g.finish(ctx, func() error { held = true; return flush() }, args...)
+	if err == nil && !held && checkOrdered() == nil { // else Survey has the warning
+		g.unheld.Store(true)
+	}
+	return errors.Join(err, flush())
 }
 
 // finish runs a command to its end, unless ctx is done before it begins.

@@ -206,3 +206,42 @@ func TestGroupStacked(t *testing.T) {
 		}
 	}
 }
+
+// A change of which no write was held is told: its writes were as they would be
+// without any flush between them.
+func TestGroupUnheld(t *testing.T) {
+	oops := errors.New("oops")
+	for name, c := range map[string]struct {
+		held, fails bool
+		want        int
+	}{
+		"held":      {held: true},
+		"not held":  {want: 1},
+		"no change": {fails: true},
+		"given up":  {held: true, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f transcript
+			g := f.group(t, "0")
+			g.run = func(ctx context.Context, flush func() error, args ...string) ([]byte, error) {
+				if args[0] != "fullreport" && c.held {
+					if err := flush(); err != nil {
+						t.Error(err)
+					}
+				}
+				out, err := f.run(ctx, flush, args...)
+				if args[0] != "fullreport" && c.fails {
+					err = oops
+				}
+				return out, err
+			}
+			if err := g.Rename(t.Context(), "one", "two"); errors.Is(err, oops) != c.fails {
+				t.Fatal(err)
+			}
+			got := g.Warnings()
+			if len(got) != c.want || c.want > 0 && !strings.Contains(got[0], "power cut") {
+				t.Errorf("warnings %q, want %d", got, c.want)
+			}
+		})
+	}
+}

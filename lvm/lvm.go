@@ -30,8 +30,8 @@
 // this package never changes metadata that need no change, flushes every
 // physical volume before and after each change, and holds each write of the
 // tool until what it wrote before is flushed. Where the kernel has no way to
-// hold them, and of a group that keeps its metadata only once, it warns. A
-// change that has begun comes to its end.
+// hold them, after a change of which none was held, and of a group that keeps
+// its metadata only once, it warns. A change that has begun comes to its end.
 //
 // What was written to a volume is safe after [Device.Flush], and what is read
 // by [Device.ReadBackAt] comes from the device, not from memory: so a bad disk

@@ -17,15 +17,32 @@ import (
 // writes.
 var errUnordered = errors.New("the tool's writes cannot be held")
 
-// writeFilter lets a program do what it wants but asks before io_submit(2), the
-// one call by which LVM reads and writes devices: seccomp(2),
-// SECCOMP_RET_USER_NOTIF. The number of the call is the first word of struct
-// seccomp_data. A program for another architecture may be asked for another
-// call; that costs it a moment.
+// writeFilter lets a program do what it wants but asks before the calls by which
+// LVM writes to devices: seccomp(2), SECCOMP_RET_USER_NOTIF. Mostly that is
+// io_submit(2), by which it also reads. Where the kernel has no asynchronous I/O,
+// others have used it up or lvm.conf has use_aio = 0, it is write(2) of whole
+// sectors; pwrite(2) would be as good. What is asked for besides, such as a file
+// that is no device, costs a moment.
+//
+// Shorter writes must not be held: the Go runtime's own, in the thread that has
+// the filter and starts the program, would wait for an answer that only comes
+// behind them. They are words of eight bytes, to wake its poller and to say why
+// a program could not be started.
+//
+// The number of the call is the first word of struct seccomp_data. The length is
+// its third argument, the two words at 32; which one is the upper half does not
+// matter here.
 func writeFilter() []unix.SockFilter {
 	return []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 1, K: unix.SYS_IO_SUBMIT},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 7, Jf: 0, K: unix.SYS_IO_SUBMIT},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 6, Jf: 0, K: unix.SYS_PWRITE64},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 6, K: unix.SYS_WRITE},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 32},
+		{Code: unix.BPF_MISC | unix.BPF_TAX},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 36},
+		{Code: unix.BPF_ALU | unix.BPF_OR | unix.BPF_X},
+		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, Jt: 0, Jf: 1, K: sectorBytes},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
@@ -123,7 +140,7 @@ func startFiltered(cmd *exec.Cmd) (listener *os.File, err error) {
 
 func filterThread() (*os.File, error) {
 	filter := writeFilter()
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]} //nolint:gosec // of four
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]} //nolint:gosec // of eleven
 	// Who has no CAP_SYS_ADMIN needs it, and LVM gains no rights anyway.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnordered, os.NewSyscallError("prctl", err))

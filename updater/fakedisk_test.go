@@ -164,6 +164,8 @@ func (v fakeVolumes) Rename(_ context.Context, from, to string) error {
 	return v.flush("group")
 }
 
+func (v fakeVolumes) Warnings() []string { return nil }
+
 // Open returns a device that finds its volume by identity, as a descriptor
 // does: it survives a rename.
 func (v fakeVolumes) Open(_ context.Context, name string) (lvm.Device, error) {

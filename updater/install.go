@@ -40,6 +40,9 @@ func (r *run) install(ctx context.Context, c *cleared) (*installed, error) {
 	if err := r.prepareVolume(ctx, c); err != nil {
 		return nil, writeFailed(err)
 	}
+	for _, w := range r.volumes.Warnings() {
+		r.note("%s", w)
+	}
 	if err := r.writeCore(ctx, c); err != nil {
 		return nil, fmt.Errorf("%s: %w", volumeName(c.version), writeFailed(err))
 	}

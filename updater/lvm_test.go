@@ -176,3 +176,20 @@ func (s *system) imageBytes() []byte {
 	}
 	return metadata
 }
+
+// warned are volumes whose last change was not as it should be.
+type warned struct{ Volumes }
+
+func (warned) Warnings() []string { return []string{"a power cut would have"} }
+
+// What is known of a change of metadata only when it is done is told all the same.
+func TestWarningOfChange(t *testing.T) {
+	s := newSystem(t, alpha1)
+	c := s.load()
+	u := s.openWith(c, warned{newVolumes(c, s.paths)}, newPartition(c, s.paths))
+	defer u.Close()
+	out, err := u.Update(t.Context(), Request{})
+	if err != nil || !slices.Contains(out.Notes, "a power cut would have") {
+		t.Errorf("%v, notes %q", err, out.Notes)
+	}
+}

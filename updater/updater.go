@@ -64,6 +64,8 @@ type Volumes interface {
 	OpenReadOnly(ctx context.Context, name string) (lvm.ReadOnly, error)
 	Create(ctx context.Context, name string) error
 	Rename(ctx context.Context, from, to string) error
+	// Warnings are about the changes so far, for the administrator.
+	Warnings() []string
 }
 
 // BootEntries is the folder of boot entries: *efi.Partition.
