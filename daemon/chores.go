@@ -13,9 +13,6 @@ import (
 	"github.com/clipos/updater/updater"
 )
 
-// nothing follows from a chore.
-func nothing() []updater.Event { return nil }
-
 // chore does its work beside the loop, and then in the loop what follows from
 // it, which returns what there is to tell.
 type chore func(context.Context) (apply func() []updater.Event, err error)

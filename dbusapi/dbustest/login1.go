@@ -65,7 +65,7 @@ func StartLogin1(t testing.TB, b *Bus) *Login1 {
 	if err := conn.ExportMethodTable(manager, login1Path, login1Manager); err != nil {
 		t.Fatal(err)
 	}
-	l.Add(t, FirstSession, uint32(os.Getuid()), nil) //nolint:gosec // G115: it is 32 bits wide
+	l.Add(t, FirstSession, uint32(os.Getuid()), nil)
 	if reply, err := conn.RequestName(login1Name, 0); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
 		t.Fatal(reply, err)
 	}

@@ -18,7 +18,7 @@ var ErrMemory = errors.New("rebuilding takes too much memory")
 // WorkersFor is how many pieces, at most the number given, may be rebuilt at
 // once in so much memory; [Patch.Rebuild] says what each takes. Where there is
 // not enough for one, the error wraps ErrMemory.
-func (h Header) WorkersFor(memoryBytes int64, most int) (int, error) {
+func (h *Header) WorkersFor(memoryBytes int64, most int) (int, error) {
 	computed := h.Result.SizeBytes
 	var window, result, frame int64
 	for _, p := range h.Pieces {

@@ -171,10 +171,11 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.Header().Pieces[0].WindowBytes(); got != want {
+		h := p.Header()
+		if got := h.Pieces[0].WindowBytes(); got != want {
 			t.Errorf("memory %d: window %d, want %d", memoryBytes, got, want)
 		}
-		if n, err := p.Header().WorkersFor(cmp.Or(memoryBytes, patch.MaxRebuildBytes), 1); n != 1 {
+		if n, err := h.WorkersFor(cmp.Or(memoryBytes, patch.MaxRebuildBytes), 1); n != 1 {
 			t.Errorf("memory %d: %v", memoryBytes, err)
 		}
 	}

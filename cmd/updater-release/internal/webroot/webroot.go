@@ -198,9 +198,9 @@ func realPath(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	real, err := filepath.EvalSymlinks(path)
+	followed, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, fs.ErrNotExist) || path == "/" {
-		return real, err
+		return followed, err
 	}
 	if to, err := os.Readlink(path); err == nil {
 		return "", fmt.Errorf("%s: a link to %s, which is not there", path, to)
