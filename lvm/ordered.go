@@ -126,7 +126,14 @@ func startFiltered(cmd *exec.Cmd) (listener *os.File, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // so the thread ends with it
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread cannot end before the process does. While this
+			// goroutine holds it, another one gets another thread.
+			listener, err = startFiltered(cmd)
+			runtime.UnlockOSThread()
+			return
+		}
 		if listener, err = filterThread(); err != nil {
 			return
 		}

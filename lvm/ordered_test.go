@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clipos/updater/lvm"
 	"github.com/clipos/updater/lvm/lvmtest"
@@ -114,6 +115,52 @@ func TestOrderedAreHeld(t *testing.T) {
 			t.Errorf("warnings %q", got)
 		}
 	})
+}
+
+// Changes leave no thread of this process with a filter: nobody answers it
+// afterwards. The first thread matters most, which lives as long as the process.
+func TestOrderedLeavesNoFilter(t *testing.T) {
+	before := filters(t)
+	g := lvm.NewGroup("mainvg", 4<<20, engineGroup(t, engines["synchronous"]))
+	if err := g.Create(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	from, to := "one", "two"
+	for range 8 {
+		if err := g.Rename(t.Context(), from, to); err != nil {
+			t.Fatal(err)
+		}
+		from, to = to, from
+	}
+	// A thread that has done its work takes a moment to end.
+	for until := time.Now().Add(time.Minute); filters(t) > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("a thread has kept its filter")
+		}
+	}
+}
+
+// filters is how many filters the threads of this process have together.
+func filters(t *testing.T) (sum int) {
+	t.Helper()
+	threads, err := filepath.Glob("/proc/self/task/*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) {
+			continue // it has ended
+		}
+		_, rest, found := strings.Cut(string(status), "\nSeccomp_filters:")
+		number, _, _ := strings.Cut(rest, "\n")
+		n, parseErr := strconv.Atoi(strings.TrimSpace(number))
+		if err = errors.Join(err, parseErr); err != nil || !found {
+			t.Fatalf("%s: %v", thread, err)
+		}
+		sum += n
+	}
+	return sum
 }
 
 // A drive that cannot be flushed fails the change, and the group is what it was
