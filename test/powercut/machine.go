@@ -71,6 +71,9 @@ type Verdict struct {
 	Faults []Fault
 	// Why explains the first of them.
 	Why error
+	// ESP differs between two states of a recording whose EFI system partitions
+	// differ.
+	ESP uint64
 }
 
 // NewMachine returns m ready to judge.
@@ -90,7 +93,20 @@ func (v *Verdict) fault(f Fault, why error) {
 
 // Judge tells what a machine with this disk would boot: firmware, boot loader,
 // initramfs, one after the other.
-func (m *Machine) Judge(d *Disk) (v Verdict) {
+func (m *Machine) Judge(d *Disk) Verdict {
+	return m.judge(d, func(esp partition) espVerdict { return m.judgeESP(d, esp) })
+}
+
+// JudgeRepaired is Judge for the disk with another ESP, such as fsck.fat makes
+// of it.
+func (m *Machine) JudgeRepaired(d *Disk, repaired io.ReaderAt) Verdict {
+	return m.judge(d, func(partition) (v espVerdict) {
+		v.entries = m.readESP(repaired, &v.Verdict)
+		return v
+	})
+}
+
+func (m *Machine) judge(d *Disk, judgeESP func(partition) espVerdict) (v Verdict) {
 	partitions, err := readGPT(d)
 	if err != nil {
 		v.fault(NoTable, err)
@@ -102,7 +118,8 @@ func (m *Machine) Judge(d *Disk) (v Verdict) {
 		v.fault(NoTable, err)
 		return v
 	}
-	known := m.judgeESP(d, esp)
+	v.ESP = d.identity(m.seed, esp.offset(), esp.bytes())
+	known := judgeESP(esp)
 	v.Faults, v.Why = slices.Clone(known.Faults), known.Why
 	m.judgeVolumes(d, pv, known.entries, &v)
 	return v

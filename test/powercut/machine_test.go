@@ -204,6 +204,30 @@ func TestJudgeFaults(t *testing.T) {
 	}
 }
 
+// A repaired ESP counts, not the disk's own.
+func TestJudgeRepaired(t *testing.T) {
+	m := newModel(t)
+	damaged := flip(m.esp[2], 510)
+	for _, c := range []struct {
+		name          string
+		own, repaired []byte
+		want          []Fault
+		boots         string
+	}{
+		{"repaired", damaged, m.esp[2], nil, "5.0.0-alpha.3"},
+		{"an older one", m.esp[2], m.esp[1], nil, "5.0.0-alpha.1"},
+		{"damaged", m.esp[2], damaged, []Fault{NoESP}, ""},
+	} {
+		requests := slices.Concat(m.rename(), m.overwrite(), step(espOffset, m.esp[0], c.own))
+		r := Recording{Base: bytes.NewReader(m.base), Requests: requests, Begin: len(requests)}
+		for _, disk := range r.States() {
+			if v := m.JudgeRepaired(disk, bytes.NewReader(c.repaired)); !slices.Equal(v.Faults, c.want) || v.Boots != c.boots {
+				t.Errorf("%s: %q boots %q: %v", c.name, v.Faults, v.Boots, v.Why)
+			}
+		}
+	}
+}
+
 // after is the disk's content when all requests have come to it.
 func (m *model) after(requests []Request) []byte {
 	content := bytes.Clone(m.base)

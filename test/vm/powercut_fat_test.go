@@ -90,6 +90,57 @@ func (m *machine) fsck(cut powercut.Cut, image string, esp io.Reader) (lost bool
 	return lost
 }
 
+// checkRepair has fsck.fat repair each different ESP that a cut leaves, as it is
+// done at boot before the ESP is mounted. What boots afterwards must be whole,
+// the ESP without a fault that makes Linux refuse to write to it.
+func (m *machine) checkRepair(r powercut.Recording, judge *powercut.Machine) {
+	m.Helper()
+	image := filepath.Join(m.work, "esp")
+	defer os.Remove(image)
+	seen := map[uint64]bool{}
+	changed := 0
+	var tally powercut.Tally
+	for cut, disk := range r.States() {
+		before := judge.Judge(disk)
+		if seen[before.ESP] {
+			continue
+		}
+		seen[before.ESP] = true
+		after := m.repair(disk, image, judge)
+		tally.Add(cut, after)
+		if after.Boots != before.Boots {
+			changed++
+			m.Logf("%v: boots %s before the repair, %s after", cut, before.Boots, after.Boots)
+		}
+	}
+	if tally.Bad > 0 {
+		m.Error("a repaired ESP leaves a machine that does not boot")
+	}
+	m.Logf("repaired: %v\n  another version boots after the repair: %d", &tally, changed)
+}
+
+// repair judges the state with its ESP as fsck.fat leaves it.
+func (m *machine) repair(disk *powercut.Disk, image string, judge *powercut.Machine) powercut.Verdict {
+	m.Helper()
+	esp, err := disk.ESP()
+	if err == nil {
+		err = writeSparse(image, esp)
+	}
+	if err == nil {
+		// 1 is what it says when it has repaired something; then nothing is left.
+		_, err = output(m.Context(), "sh", "-c", `{ fsck.fat -a "$0" || test $? = 1; } && fsck.fat -n "$0"`, image)
+	}
+	if err != nil {
+		m.Fatal(err)
+	}
+	repaired, err := os.Open(image)
+	if err != nil {
+		m.Fatal(err)
+	}
+	defer repaired.Close()
+	return judge.JudgeRepaired(disk, repaired)
+}
+
 // writeSparse writes a file with holes where there are zeros.
 func writeSparse(path string, r io.Reader) error {
 	f, err := os.Create(path)

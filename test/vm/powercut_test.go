@@ -67,6 +67,7 @@ func TestPowerCuts(t *testing.T) {
 	}
 
 	m.checkFAT(recording)
+	m.checkRepair(recording, judge)
 
 	_, unflushed := m.judgeAll("the same without its flushes", withoutFlushes(recording), judge)
 	if unflushed.Faults[powercut.TornVolume] == 0 && unflushed.Faults[powercut.TornEntry] == 0 {
