@@ -51,9 +51,12 @@ var hints = map[string][]string{
 		"free space in the volume group: see vgs and lvs",
 		"or, where the error says that the boot loader's default keeps a version: bootctl set-default \"\"",
 	},
-	"NoSpaceESP":    {"free space in the EFI system partition"},
-	"NoSpaceCache":  {"free space under /var/lib/updater"},
-	"ESPNotMounted": {"mount the EFI system partition, then start the update again"},
+	"NoSpaceESP":   {"free space in the EFI system partition"},
+	"NoSpaceCache": {"free space under /var/lib/updater"},
+	"ESPNotMounted": {
+		"mount the EFI system partition, then start the update again",
+		"one that has become read-only by itself is damaged: unmount it, repair it (fsck.fat -a) and mount it again first",
+	},
 	"BootOrderConflict": {
 		"another boot entry sorts before the new one: remove it, or set boot_order = \"set-default\" in [efiboot] of /usr/lib/updater/config.toml",
 	},
