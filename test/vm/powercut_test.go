@@ -20,7 +20,7 @@ import (
 
 const (
 	// cutSubsets is how many random subsets of each epoch are judged.
-	cutSubsets = 40
+	cutSubsets = 100
 	// cutSeed makes a run's states those of the next.
 	cutSeed = 1
 	// wrongVersion is installed in the wrong order.
