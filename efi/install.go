@@ -38,7 +38,7 @@ func (p *Partition) Remove(file string) error {
 			return err
 		}
 		// What an earlier run withdrew and could not remove goes too.
-		file += temporarySuffix
+		file += TemporarySuffix
 	}
 	if err := p.unlink(d, file); err != nil {
 		return err
@@ -53,10 +53,10 @@ func (p *Partition) withdraw(d folder, file string) error {
 	if err != nil || !found {
 		return err
 	}
-	if err := p.unlink(d, file+temporarySuffix); err != nil {
+	if err := p.unlink(d, file+TemporarySuffix); err != nil {
 		return err
 	}
-	err = p.rename(d, file, file+temporarySuffix)
+	err = p.rename(d, file, file+TemporarySuffix)
 	if errors.Is(err, ErrNoSpace) {
 		return p.unlink(d, file)
 	}
@@ -228,7 +228,7 @@ func (p *Partition) temporaryName(file string) (string, error) {
 	if err == nil && n.Temporary {
 		err = fmt.Errorf("file %s: a temporary name: %w", file, errForeign)
 	}
-	return file + temporarySuffix, err
+	return file + TemporarySuffix, err
 }
 
 // noSpace says what it means that the disk is full, which a folder of FAT can

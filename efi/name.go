@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-const (
-	entrySuffix     = ".efi"
-	temporarySuffix = ".new"
-)
+const entrySuffix = ".efi"
+
+// TemporarySuffix is what [Partition.Stage] puts behind an entry's name.
+const TemporarySuffix = ".new"
 
 // Name is the file name of a boot entry, taken apart.
 type Name struct {
@@ -39,7 +39,7 @@ func ParseName(product, file string) (Name, bool) {
 	if !ok || product == "" {
 		return Name{}, false
 	}
-	rest, n.Temporary = strings.CutSuffix(rest, temporarySuffix)
+	rest, n.Temporary = strings.CutSuffix(rest, TemporarySuffix)
 	if rest, ok = strings.CutSuffix(rest, entrySuffix); !ok {
 		return Name{}, false
 	}
@@ -68,7 +68,7 @@ func (n Name) String() string {
 	}
 	s += entrySuffix
 	if n.Temporary {
-		s += temporarySuffix
+		s += TemporarySuffix
 	}
 	return s
 }

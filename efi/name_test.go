@@ -91,7 +91,7 @@ func FuzzParseName(f *testing.F) {
 			t.Errorf("%q is ours", file)
 		}
 		// What systemd-boot takes for a counter must be ours too.
-		left, done, counted := tries(strings.TrimSuffix(file, temporarySuffix))
+		left, done, counted := tries(strings.TrimSuffix(file, TemporarySuffix))
 		if counted != n.Counted || left != n.TriesLeft || done != n.TriesDone {
 			t.Errorf("%q: %+v, but systemd-boot counts %v %d %d", file, n, counted, left, done)
 		}

@@ -164,7 +164,7 @@ func cutAt(t *testing.T, change int, lost string, old, image, leftOver []byte) b
 	writeFile(t, filepath.Join(dir, oldEntry), old)
 	others := without(snapshot(t, dir), oldEntry)
 	if leftOver != nil {
-		writeFile(t, filepath.Join(dir, newEntry+temporarySuffix), leftOver)
+		writeFile(t, filepath.Join(dir, newEntry+TemporarySuffix), leftOver)
 	}
 
 	p := New(dir, product, Options{})
@@ -213,11 +213,11 @@ func checkCut(t *testing.T, at, dir string, others map[string]string, old, image
 		if e.Ours && !e.Name.Temporary && e.File != running && e.Damaged != nil && e.SizeBytes > 0 {
 			t.Errorf("%s: %s: %v", at, e.File, e.Damaged)
 		}
-		if e.File == newEntry+temporarySuffix && now[e.File] != "file "+string(image) && e.Damaged == nil {
+		if e.File == newEntry+TemporarySuffix && now[e.File] != "file "+string(image) && e.Damaged == nil {
 			t.Errorf("%s: half of %s passes for whole", at, e.File)
 		}
 	}
-	for _, name := range []string{oldEntry, oldEntry + temporarySuffix, newEntry, newEntry + temporarySuffix} {
+	for _, name := range []string{oldEntry, oldEntry + TemporarySuffix, newEntry, newEntry + TemporarySuffix} {
 		delete(now, name)
 	}
 	for name, content := range others {

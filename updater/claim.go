@@ -146,7 +146,7 @@ func (r *run) split(d disk, c *claimed) (remaining []efi.Entry, freedBytes int64
 // has our name without being a file of ours is not ours to remove.
 func checkNameFree(remaining []efi.Entry, entry string) error {
 	for _, e := range remaining {
-		if strings.EqualFold(e.File, entry) || strings.EqualFold(e.File, entry+temporarySuffix) {
+		if strings.EqualFold(e.File, entry) || strings.EqualFold(e.File, entry+efi.TemporarySuffix) {
 			return means(ErrWriteFailed, fmt.Errorf("%s: %q is in its place and not ours to remove", entry, e.File))
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/clipos/updater/efi"
 )
 
 // cleared is a claimed release whose volume no boot entry leads to.
@@ -15,9 +17,6 @@ type cleared struct{ *claimed }
 // installed is a release whose volume is whole and whose EFI binary waits
 // under a temporary name, both read back from the disk.
 type installed struct{ *cleared }
-
-// temporarySuffix is what efi.Partition.Stage puts behind an entry's name.
-const temporarySuffix = ".new"
 
 // clear is step 5. From here to the end of install the fallback is gone; the
 // running system boots as before.
@@ -89,7 +88,7 @@ func (r *run) stageEntry(ctx context.Context, c *cleared) error {
 		err = ErrReadBackMismatch
 	}
 	if err != nil {
-		return errors.Join(err, r.entries.Remove(c.entry+temporarySuffix))
+		return errors.Join(err, r.entries.Remove(c.entry+efi.TemporarySuffix))
 	}
 	return nil
 }

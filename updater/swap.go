@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/clipos/updater/efi"
 	"golang.org/x/sys/unix"
 )
 
@@ -52,7 +53,7 @@ func (r *run) setDefault(i *installed) error {
 }
 
 func (r *run) unstage(i *installed, err error) error {
-	return errors.Join(fmt.Errorf("%s: %w", i.entry, err), r.entries.Remove(i.entry+temporarySuffix))
+	return errors.Join(fmt.Errorf("%s: %w", i.entry, err), r.entries.Remove(i.entry+efi.TemporarySuffix))
 }
 
 // finish is step 8. The release boots next whatever happens here, so nothing
