@@ -28,3 +28,6 @@ func IsAligned(p []byte) bool { return isAligned(p, 0) }
 func (g *Group) Change(ctx context.Context, flush func() error, args ...string) error {
 	return g.finish(ctx, flush, args...)
 }
+
+// RunOrdered runs a program and calls flush before each of its writes.
+var RunOrdered = runOrdered

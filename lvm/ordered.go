@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +26,9 @@ var errUnordered = errors.New("the tool's writes cannot be held")
 // that is no device, costs a moment.
 //
 // Shorter writes must not be held: the Go runtime's own, in the thread that has
-// the filter and starts the program, would wait for an answer that only comes
-// behind them. They are words of eight bytes, to wake its poller and to say why
-// a program could not be started.
+// the filter and starts the program, would keep from running who answers. They
+// are words of eight bytes, to wake its poller and to say why a program could not
+// be started. Longer ones of that thread are answered like the program's.
 //
 // The number of the call is the first word of struct seccomp_data. The length is
 // its third argument, the two words at 32; which one is the upper half does not
@@ -106,23 +107,34 @@ func runOrdered(cmd *exec.Cmd, flush func() error) error {
 	if err != nil {
 		return err
 	}
-	listener, err := startFiltered(cmd)
-	if err != nil {
-		return errors.Join(err, closeAll(ended, end))
+	h := holder{flush: flush, ended: ended, answered: make(chan error, 1)}
+	if err = h.start(cmd); err == nil {
+		err = cmd.Wait()
 	}
-	answered := make(chan error, 1)
-	go func() { answered <- answerAll(listener, ended, flush) }()
-	err = errors.Join(cmd.Wait(), end.Close()) // which ends answerAll
-	why := <-answered
+	err = errors.Join(err, end.Close()) // which ends answerAll
+	why := <-h.answered
 	if err == nil {
 		why = nil // it was of no importance to the program
 	}
 	return errors.Join(err, why, ended.Close())
 }
 
-// startFiltered starts cmd with the filter. A filter is for good: so it is put
-// on a thread that ends with this call, and the program inherits it.
-func startFiltered(cmd *exec.Cmd) (listener *os.File, err error) {
+// holder answers for one program.
+type holder struct {
+	flush    func() error
+	listener *os.File
+	// ended becomes readable when the program has ended; then answered gets
+	// what [holder.answerAll] came to.
+	ended    *os.File
+	answered chan error
+	// starter is the thread that starts the program, by its number, and has the
+	// filter itself: until it has done so, 0 afterwards.
+	starter atomic.Uint32
+}
+
+// start starts cmd with the filter. A filter is for good: so it is put on a
+// thread that ends with this call, and the program inherits it.
+func (h *holder) start(cmd *exec.Cmd) (err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -130,19 +142,21 @@ func startFiltered(cmd *exec.Cmd) (listener *os.File, err error) {
 		if unix.Gettid() == unix.Getpid() {
 			// The first thread cannot end before the process does. While this
 			// goroutine holds it, another one gets another thread.
-			listener, err = startFiltered(cmd)
+			err = h.start(cmd)
 			runtime.UnlockOSThread()
 			return
 		}
-		if listener, err = filterThread(); err != nil {
+		if h.listener, err = filterThread(); err != nil {
+			close(h.answered)
 			return
 		}
-		if err = cmd.Start(); err != nil {
-			err = errors.Join(err, listener.Close())
-		}
+		h.starter.Store(uint32(unix.Gettid())) //nolint:gosec // positive
+		go func() { h.answered <- h.answerAll() }()
+		err = cmd.Start()
+		h.starter.Store(0)
 	}()
 	<-done
-	return listener, err
+	return err
 }
 
 func filterThread() (*os.File, error) {
@@ -163,11 +177,11 @@ func filterThread() (*os.File, error) {
 // answerAll answers the program until ended is readable, and returns why a
 // flush failed first. Without a listener, which it closes, every further write
 // of the program fails: none waits for an answer that does not come.
-func answerAll(listener, ended *os.File, flush func() error) (err error) {
-	defer listener.Close()
+func (h *holder) answerAll() (err error) {
+	defer h.listener.Close()
 	wait := []unix.PollFd{
-		{Fd: int32(listener.Fd()), Events: unix.POLLIN}, //nolint:gosec // descriptors are small numbers
-		{Fd: int32(ended.Fd()), Events: unix.POLLIN},    //nolint:gosec // as above
+		{Fd: int32(h.listener.Fd()), Events: unix.POLLIN}, //nolint:gosec // descriptors are small numbers
+		{Fd: int32(h.ended.Fd()), Events: unix.POLLIN},    //nolint:gosec // as above
 	}
 	for {
 		_, pollErr := unix.Poll(wait, -1)
@@ -178,7 +192,7 @@ func answerAll(listener, ended *os.File, flush func() error) (err error) {
 		case wait[1].Revents != 0:
 			return err
 		case wait[0].Revents&unix.POLLIN != 0:
-			flushErr, answerErr := answer(listener, flush)
+			flushErr, answerErr := h.answer()
 			if err == nil {
 				err = flushErr
 			}
@@ -193,15 +207,20 @@ func answerAll(listener, ended *os.File, flush func() error) (err error) {
 
 // answer lets the program go on, or fails its call. A program that was killed
 // meanwhile needs no answer.
-func answer(listener *os.File, flush func() error) (flushErr, err error) {
+func (h *holder) answer() (flushErr, err error) {
 	var n notification
-	err = control(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) //nolint:gosec // ioctl of seccomp_unotify(2)
+	err = control(h.listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) //nolint:gosec // ioctl of seccomp_unotify(2)
 	if err == nil {
 		r := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-		if flushErr = flush(); flushErr != nil {
+		// Our own thread's write is none to a device; and it may hold a lock
+		// that flush waits for, such as that of package testing's log of files.
+		if n.pid == 0 || n.pid != h.starter.Load() {
+			flushErr = h.flush()
+		}
+		if flushErr != nil {
 			r = response{id: n.id, errno: -int32(unix.EIO)}
 		}
-		err = control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) //nolint:gosec // as above
+		err = control(h.listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) //nolint:gosec // as above
 	}
 	if errors.Is(err, unix.ENOENT) {
 		err = nil
