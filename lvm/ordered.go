@@ -28,7 +28,7 @@ var errUnordered = errors.New("the tool's writes cannot be held")
 // Shorter writes must not be held: the Go runtime's own, in the thread that has
 // the filter and starts the program, would keep from running who answers. They
 // are words of eight bytes, to wake its poller and to say why a program could not
-// be started. Longer ones of that thread are answered like the program's.
+// be started. Longer ones of that thread are let through without a flush.
 //
 // The number of the call is the first word of struct seccomp_data. The length is
 // its third argument, the two words at 32; which one is the upper half does not

@@ -27,7 +27,7 @@ type Machine struct {
 
 	seed  maphash.Seed
 	whole map[wholeKey]bool
-	esps  map[wholeKey]espVerdict
+	esps  map[wholeKey]*ESP
 }
 
 // Release is what an entry and its volume hold when they are whole.
@@ -72,13 +72,13 @@ type Verdict struct {
 	// Why explains the first of them.
 	Why error
 	// ESP differs between two states of a recording whose EFI system partitions
-	// differ.
+	// differ; it may differ otherwise too.
 	ESP uint64
 }
 
 // NewMachine returns m ready to judge.
 func NewMachine(m Machine) *Machine {
-	m.seed, m.whole, m.esps = maphash.MakeSeed(), map[wholeKey]bool{}, map[wholeKey]espVerdict{}
+	m.seed, m.whole, m.esps = maphash.MakeSeed(), map[wholeKey]bool{}, map[wholeKey]*ESP{}
 	return &m
 }
 
@@ -94,19 +94,16 @@ func (v *Verdict) fault(f Fault, why error) {
 // Judge tells what a machine with this disk would boot: firmware, boot loader,
 // initramfs, one after the other.
 func (m *Machine) Judge(d *Disk) Verdict {
-	return m.judge(d, func(esp partition) espVerdict { return m.judgeESP(d, esp) })
+	return m.judge(d, func(esp partition) *ESP { return m.judgeESP(d, esp) })
 }
 
 // JudgeRepaired is Judge for the disk with another ESP, such as fsck.fat makes
 // of it.
-func (m *Machine) JudgeRepaired(d *Disk, repaired io.ReaderAt) Verdict {
-	return m.judge(d, func(partition) (v espVerdict) {
-		v.entries = m.readESP(repaired, &v.Verdict)
-		return v
-	})
+func (m *Machine) JudgeRepaired(d *Disk, repaired *ESP) Verdict {
+	return m.judge(d, func(partition) *ESP { return repaired })
 }
 
-func (m *Machine) judge(d *Disk, judgeESP func(partition) espVerdict) (v Verdict) {
+func (m *Machine) judge(d *Disk, judgeESP func(partition) *ESP) (v Verdict) {
 	partitions, err := readGPT(d)
 	if err != nil {
 		v.fault(NoTable, err)
@@ -120,7 +117,7 @@ func (m *Machine) judge(d *Disk, judgeESP func(partition) espVerdict) (v Verdict
 	}
 	v.ESP = d.identity(m.seed, esp.offset(), esp.bytes())
 	known := judgeESP(esp)
-	v.Faults, v.Why = slices.Clone(known.Faults), known.Why
+	v.Faults, v.Why = slices.Clone(known.verdict.Faults), known.verdict.Why
 	m.judgeVolumes(d, pv, known.entries, &v)
 	return v
 }
@@ -132,29 +129,31 @@ type entry struct {
 	whole bool
 }
 
-// espVerdict is what was found in an ESP, with the entries in the loader's
-// order.
-type espVerdict struct {
-	Verdict
+// ESP is what was found in an EFI system partition, with the entries in the
+// loader's order.
+type ESP struct {
+	verdict Verdict
 	entries []entry
 }
 
 // judgeESP remembers its answers: most writes are elsewhere.
-func (m *Machine) judgeESP(d *Disk, esp partition) espVerdict {
+func (m *Machine) judgeESP(d *Disk, esp partition) *ESP {
 	key := wholeKey{d.origin, "", esp.offset(), d.identity(m.seed, esp.offset(), esp.bytes())}
-	v, known := m.esps[key]
+	found, known := m.esps[key]
 	if !known {
-		v.entries = m.readESP(d.Part(esp.offset(), esp.bytes()), &v.Verdict)
-		m.esps[key] = v
+		found = m.ReadESP(d.Part(esp.offset(), esp.bytes()))
+		m.esps[key] = found
 	}
-	return v
+	return found
 }
 
-func (m *Machine) readESP(part io.ReaderAt, v *Verdict) []entry {
+// ReadESP judges an EFI system partition by itself.
+func (m *Machine) ReadESP(part io.ReaderAt) *ESP {
+	esp := &ESP{}
 	f, err := openFAT(part)
 	if err != nil {
-		v.fault(NoESP, err)
-		return nil
+		esp.verdict.fault(NoESP, err)
+		return esp
 	}
 	for path, want := range m.Loader {
 		got, err := f.readPath(path)
@@ -162,17 +161,17 @@ func (m *Machine) readESP(part io.ReaderAt, v *Verdict) []entry {
 			err = errors.New("changed")
 		}
 		if err != nil {
-			v.fault(NoLoader, fmt.Errorf("%s: %w", path, err))
+			esp.verdict.fault(NoLoader, fmt.Errorf("%s: %w", path, err))
 		}
 	}
-	entries, err := m.readEntries(f)
+	esp.entries, err = m.readEntries(f)
 	if err != nil {
-		v.fault(NoESP, err)
+		esp.verdict.fault(NoESP, err)
 	}
-	if len(entries) == 0 {
-		v.fault(NoEntry, errors.New("nothing is listed"))
+	if len(esp.entries) == 0 {
+		esp.verdict.fault(NoEntry, errors.New("nothing is listed"))
 	}
-	return entries
+	return esp
 }
 
 func (f *fat) readPath(path string) ([]byte, error) {

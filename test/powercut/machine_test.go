@@ -221,7 +221,7 @@ func TestJudgeRepaired(t *testing.T) {
 		requests := slices.Concat(m.rename(), m.overwrite(), step(espOffset, m.esp[0], c.own))
 		r := Recording{Base: bytes.NewReader(m.base), Requests: requests, Begin: len(requests)}
 		for _, disk := range r.States() {
-			if v := m.JudgeRepaired(disk, bytes.NewReader(c.repaired)); !slices.Equal(v.Faults, c.want) || v.Boots != c.boots {
+			if v := m.JudgeRepaired(disk, m.ReadESP(bytes.NewReader(c.repaired))); !slices.Equal(v.Faults, c.want) || v.Boots != c.boots {
 				t.Errorf("%s: %q boots %q: %v", c.name, v.Faults, v.Boots, v.Why)
 			}
 		}

@@ -7,6 +7,7 @@ package vm
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -90,23 +91,30 @@ func (m *machine) fsck(cut powercut.Cut, image string, esp io.Reader) (lost bool
 	return lost
 }
 
-// checkRepair has fsck.fat repair each different ESP that a cut leaves, as it is
-// done at boot before the ESP is mounted. What boots afterwards must be whole,
-// the ESP without a fault that makes Linux refuse to write to it.
+// checkRepair has fsck.fat repair the ESP of each state, as it is done at boot
+// before the ESP is mounted. What boots afterwards must be whole, and the ESP
+// without a fault that makes Linux refuse to write to it.
 func (m *machine) checkRepair(r powercut.Recording, judge *powercut.Machine) {
 	m.Helper()
 	image := filepath.Join(m.work, "esp")
 	defer os.Remove(image)
-	seen := map[uint64]bool{}
+	repaired := map[uint64]*powercut.ESP{}
 	changed := 0
 	var tally powercut.Tally
 	for cut, disk := range r.States() {
 		before := judge.Judge(disk)
-		if seen[before.ESP] {
+		esp, known := repaired[before.ESP]
+		if !known {
+			var err error
+			if esp, err = m.repair(disk, image, judge); err != nil {
+				m.Errorf("%v: %v", cut, err)
+			}
+			repaired[before.ESP] = esp
+		}
+		if esp == nil {
 			continue
 		}
-		seen[before.ESP] = true
-		after := m.repair(disk, image, judge)
+		after := judge.JudgeRepaired(disk, esp)
 		tally.Add(cut, after)
 		if after.Boots != before.Boots {
 			changed++
@@ -116,29 +124,30 @@ func (m *machine) checkRepair(r powercut.Recording, judge *powercut.Machine) {
 	if tally.Bad > 0 {
 		m.Error("a repaired ESP leaves a machine that does not boot")
 	}
-	m.Logf("repaired: %v\n  another version boots after the repair: %d", &tally, changed)
+	m.Logf("repaired: at most %d different ESPs, %v\n  another version boots after the repair: %d", len(repaired), &tally, changed)
 }
 
-// repair judges the state with its ESP as fsck.fat leaves it.
-func (m *machine) repair(disk *powercut.Disk, image string, judge *powercut.Machine) powercut.Verdict {
+// repair is the state's ESP as fsck.fat leaves it; an error where something is
+// left for it to do.
+func (m *machine) repair(disk *powercut.Disk, image string, judge *powercut.Machine) (*powercut.ESP, error) {
 	m.Helper()
 	esp, err := disk.ESP()
 	if err == nil {
 		err = writeSparse(image, esp)
 	}
-	if err == nil {
-		// 1 is what it says when it has repaired something; then nothing is left.
-		_, err = output(m.Context(), "sh", "-c", `{ fsck.fat -a "$0" || test $? = 1; } && fsck.fat -n "$0"`, image)
-	}
 	if err != nil {
 		m.Fatal(err)
+	}
+	// 1 is what it says when it has repaired something.
+	if text, err := output(m.Context(), "sh", "-c", `{ fsck.fat -a "$0" || test $? = 1; } && fsck.fat -n "$0"`, image); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, text)
 	}
 	repaired, err := os.Open(image)
 	if err != nil {
 		m.Fatal(err)
 	}
 	defer repaired.Close()
-	return judge.JudgeRepaired(disk, repaired)
+	return judge.ReadESP(repaired), nil
 }
 
 // writeSparse writes a file with holes where there are zeros.
