@@ -23,8 +23,9 @@ const (
 	cutSubsets = 100
 	// cutSeed makes a run's states those of the next.
 	cutSeed = 1
-	// wrongVersion is installed in the wrong order.
-	wrongVersion = "5.0.0-alpha.5"
+	// wrongVersion is installed in the wrong order. No other test may use it:
+	// its image does not boot.
+	wrongVersion = "5.0.0-alpha.9"
 	// bootedOld and bootedNew are how many states are booted, of those that
 	// boot the old and the new version.
 	bootedOld, bootedNew = 3, 2
