@@ -64,7 +64,7 @@ demo-desktop: ## an update as a desktop shows it, on an X server without a scree
 .PHONY: test
 test: ## all tests with the race detector, and a short run of every fuzz target
 	@test/setup test
-	go test -race -timeout 15m ./...
+	go test -race -timeout 20m ./...
 	@test/fuzz 2s
 
 .PHONY: vm-test
