@@ -94,16 +94,16 @@ func (v *Verdict) fault(f Fault, why error) {
 // Judge tells what a machine with this disk would boot: firmware, boot loader,
 // initramfs, one after the other.
 func (m *Machine) Judge(d *Disk) Verdict {
-	return m.judge(d, func(esp partition) *ESP { return m.judgeESP(d, esp) })
+	return m.judge(d, func(esp partition, identity uint64) *ESP { return m.judgeESP(d, esp, identity) })
 }
 
 // JudgeRepaired is Judge for the disk with another ESP, such as fsck.fat makes
 // of it.
 func (m *Machine) JudgeRepaired(d *Disk, repaired *ESP) Verdict {
-	return m.judge(d, func(partition) *ESP { return repaired })
+	return m.judge(d, func(partition, uint64) *ESP { return repaired })
 }
 
-func (m *Machine) judge(d *Disk, judgeESP func(partition) *ESP) (v Verdict) {
+func (m *Machine) judge(d *Disk, judgeESP func(esp partition, identity uint64) *ESP) (v Verdict) {
 	partitions, err := readGPT(d)
 	if err != nil {
 		v.fault(NoTable, err)
@@ -116,7 +116,7 @@ func (m *Machine) judge(d *Disk, judgeESP func(partition) *ESP) (v Verdict) {
 		return v
 	}
 	v.ESP = d.identity(m.seed, esp.offset(), esp.bytes())
-	known := judgeESP(esp)
+	known := judgeESP(esp, v.ESP)
 	v.Faults, v.Why = slices.Clone(known.verdict.Faults), known.verdict.Why
 	m.judgeVolumes(d, pv, known.entries, &v)
 	return v
@@ -137,8 +137,8 @@ type ESP struct {
 }
 
 // judgeESP remembers its answers: most writes are elsewhere.
-func (m *Machine) judgeESP(d *Disk, esp partition) *ESP {
-	key := wholeKey{d.origin, "", esp.offset(), d.identity(m.seed, esp.offset(), esp.bytes())}
+func (m *Machine) judgeESP(d *Disk, esp partition, identity uint64) *ESP {
+	key := wholeKey{d.origin, "", esp.offset(), identity}
 	found, known := m.esps[key]
 	if !known {
 		found = m.ReadESP(d.Part(esp.offset(), esp.bytes()))
